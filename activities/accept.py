@@ -1,0 +1,57 @@
+"""Accept: the job gets its row, or is told that it has ended before."""
+
+from sqlalchemy import Connection
+from temporalio import activity
+from temporalio.common import RawValue
+
+from activities.boundary import speaks_temporal
+from activities.checkpoint import Checkpoints
+from qurable.contracts.jobs import JobHead, read_request
+from qurable.contracts.reports import State
+from qurable.contracts.stages import AcceptCall, Accepted, Pace, StageCall
+from qurable.errors import KeyReused
+from qurable.names import Activity
+from store import artifacts, jobs
+from store.artifacts import ArtifactKind
+from store.database import now
+
+
+class Accept:
+    """Args: checkpoints: where rows go. pace: what this worker's settings say."""
+
+    def __init__(self, checkpoints: Checkpoints, pace: Pace) -> None:
+        self._checkpoints = checkpoints
+        self._pace = pace
+
+    @activity.defn(name=Activity.ACCEPT)
+    @speaks_temporal
+    async def accept(self, call: AcceptCall, body: RawValue) -> Accepted:
+        """Insert the job; adopt it from an execution that Temporal lost; or give back how it ended.
+
+        Raises:
+            KeyReused: The key belongs to a job with another body.
+        """
+        head = call.head
+        labels = read_request(body.payload.data).labels
+        with self._checkpoints.journaled(StageCall(head=head, step="accept")):
+            self._checkpoints.failpoint("accept:begun")
+            owned = await self._checkpoints.database.write(
+                _accept, head, call.owner, bytes(body.payload.data), labels
+            )
+        self._checkpoints.failpoint("accept:kept")
+        if owned.body_hash != head.body_hash:
+            raise KeyReused(
+                f"the idempotency key of job {head.id!r} already belongs to a request with another body: use a new key for a new job",
+                job_id=head.id,
+            )
+        return Accepted(pace=self._pace, report=owned.report)
+
+
+def _accept(
+    connection: Connection, head: JobHead, owner: str, request: bytes, labels: dict[str, str]
+) -> jobs.Owned:
+    at = now()
+    (key,) = artifacts.put(connection, ArtifactKind.REQUEST, [request])
+    owned = jobs.accept(connection, head, owner=owner, request=key, labels=labels, at=at)
+    jobs.add_event(connection, head.id, State.ACCEPTED, at=at)
+    return owned

@@ -1,0 +1,83 @@
+"""Plan the route: which backend runs the job, decided once and recorded."""
+
+from collections.abc import Sequence
+
+from temporalio import activity
+
+from activities.boundary import speaks_temporal
+from activities.checkpoint import Checkpoints, Outcome, load, timed
+from activities.documents import ValidatedDocument
+from backends.registry import Registry
+from circuits.runnable import pubs_of
+from fallback.planner import plan
+from qurable.contracts.jobs import AUTO, Requirements, read_request
+from qurable.contracts.pubs import EstimatePub, shots_for
+from qurable.contracts.routes import Route
+from qurable.contracts.stages import StageCall
+from qurable.contracts.targets import TargetSnapshot
+from qurable.errors import InternalError
+from qurable.names import Activity
+from store.database import now
+from store.shelf import StoreShelf
+
+STEP = "plan_route"
+
+
+class PlanRoute:
+    """Plans.
+
+    Args:
+        checkpoints: Where rows go.
+        shelf: Where artifacts are.
+        registry: The backends.
+        capacity_bytes: Memory that this machine can ever grant.
+    """
+
+    def __init__(
+        self, checkpoints: Checkpoints, shelf: StoreShelf, registry: Registry, capacity_bytes: int
+    ) -> None:
+        self._checkpoints = checkpoints
+        self._shelf = shelf
+        self._registry = registry
+        self._capacity_bytes = capacity_bytes
+
+    @activity.defn(name=Activity.PLAN_ROUTE)
+    @speaks_temporal
+    async def plan_route(self, call: StageCall) -> Route:
+        """The rungs to try, and what was thought of every candidate.
+
+        Raises:
+            HybridError: Nothing fits.
+        """
+        return await self._checkpoints.once(
+            call, lambda connection: load(connection, call.head.id, STEP, Route), lambda: self._work(call)
+        )
+
+    async def _work(self, call: StageCall) -> Outcome[Route]:
+        validated = await self._checkpoints.database.read(load, call.head.id, "validate", ValidatedDocument)
+        if validated is None:
+            raise InternalError(f"job {call.head.id!r} was not validated before its route was planned")
+        return await self.work(validated)
+
+    async def work(self, validated: ValidatedDocument) -> Outcome[Route]:
+        """The stage itself, for its own activity and for the merged one."""
+        began = now()
+        request = read_request(await self._shelf.artifact(validated.request))
+        _, pubs = pubs_of(request)
+        exact = any(isinstance(pub, EstimatePub) and not shots_for(pub) for pub in pubs)
+        candidates = await self._candidates(request.backend)
+        route = plan(
+            request.backend,
+            validated.circuits,
+            candidates,
+            request.simulator,
+            self._capacity_bytes,
+            exact=exact,
+        )
+        return Outcome(route, [timed(STEP, Activity.PLAN_ROUTE, began, route)])
+
+    async def _candidates(self, asked: str | Requirements) -> Sequence[TargetSnapshot]:
+        if isinstance(asked, Requirements):
+            return [snapshot for snapshot in await self._registry.describe() if snapshot.available]
+        names = self._registry.simulators() if asked == AUTO else (asked,)
+        return [await self._registry.get(name).target() for name in names]

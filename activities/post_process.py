@@ -1,0 +1,196 @@
+"""Post-process: put results together, check them, and answer in the problem's terms."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+from temporalio import activity
+
+from activities.boundary import speaks_temporal
+from activities.checkpoint import Checkpoints, Outcome, load, timed
+from activities.documents import ProcessedDocument
+from activities.reporting import Kept, assemble_results, build_report, provenance, read_kept
+from circuits.problems import best_answer
+from isolation.limits import MIB, Limits
+from isolation.pool import ChildPool
+from qurable.contracts.jobs import EstimateJob, SampleJob, SolveJob, read_request
+from qurable.contracts.problems import Ising, LinearProgram, MaxCut, ProblemAnswer, Qubo
+from qurable.contracts.reports import JobReport, State
+from qurable.contracts.results import EstimateResult, SampleResult
+from qurable.contracts.stages import FinishCall, StageCall, Waited
+from qurable.errors import InternalError, ResultRefused
+from qurable.names import Activity
+from store.database import now
+from store.shelf import StoreShelf
+
+_SCORE_LIMITS = Limits(memory_bytes=2048 * MIB, wall_seconds=300.0)
+
+
+def step_of(rung: int) -> str:
+    """Name of the step for a rung."""
+    return f"post_process-{rung}"
+
+
+class PostProcess:
+    """Post-processes.
+
+    Args:
+        checkpoints: Where rows go.
+        shelf: Where artifacts are.
+        pool: Children that score programs.
+    """
+
+    def __init__(self, checkpoints: Checkpoints, shelf: StoreShelf, pool: ChildPool) -> None:
+        self._checkpoints = checkpoints
+        self._shelf = shelf
+        self._pool = pool
+
+    @activity.defn(name=Activity.POST_PROCESS)
+    @speaks_temporal
+    async def post_process(self, finish: FinishCall, draft: bool = False) -> JobReport | None:  # noqa: FBT001, FBT002  Temporal passes it by position
+        """Check that every pub has its result, and work out what the report says of it.
+
+        Args:
+            finish: The job and its answer.
+            draft: Give back the report as it will be, for the caller's own stage.
+
+        Raises:
+            ResultRefused: A pub's result is missing or has another shape.
+        """
+        call = finish.call
+
+        def kept(connection: Connection) -> Waited | None:
+            return (
+                None
+                if load(connection, call.head.id, step_of(call.rung), ProcessedDocument) is None
+                else Waited()
+            )
+
+        async def work() -> Outcome[Waited]:
+            outcome, _ = await self.work(call, await self._held(call))
+            return Outcome(Waited(), outcome.rows, outcome.events, outcome.writes)
+
+        await self._checkpoints.once(call, kept, work)
+        return await self._draft(call) if draft else None
+
+    async def _held(self, call: StageCall) -> Kept:
+        held = await self._checkpoints.database.read(read_kept, call.head.id, call.rung)
+        if held is None:
+            raise InternalError(f"job {call.head.id!r} has nothing to post-process")
+        return held
+
+    async def _draft(self, call: StageCall) -> JobReport:
+        held = await self._held(call)
+        processed = await self._checkpoints.database.read(
+            load, call.head.id, step_of(call.rung), ProcessedDocument
+        )
+        if processed is None:
+            raise InternalError(f"job {call.head.id!r} was not post-processed")
+        labels = read_request(await self._shelf.artifact(held.validated.request)).labels
+        report = await self._checkpoints.database.read(
+            build_report, call.head, held, processed, now(), labels
+        )
+        results = [result for result in await assemble_results(self._shelf, held) if result is not None]
+        return report.model_copy(update={"results": tuple(results), "results_in_store": 0})
+
+    async def work(
+        self, call: StageCall, held: Kept
+    ) -> tuple[Outcome[ProcessedDocument], list[SampleResult | EstimateResult]]:
+        """The stage itself, and the results, for its own activity and for the merged one."""
+        began = now()
+        request = read_request(await self._shelf.artifact(held.validated.request))
+        assembled = await assemble_results(self._shelf, held)
+        complete = [result for result in assembled if result is not None]
+        if len(complete) != len(assembled):
+            missing = [number for number, result in enumerate(assembled) if result is None]
+            raise ResultRefused(f"pubs {missing[:10]} came back without a complete result")
+        document = ProcessedDocument(
+            answer=await self._answer(request, held, complete),
+            provenance=provenance(held, call.head.body_hash),
+            warnings=(*held.validated.warnings, *_warnings(held)),
+            size=sum(_size(result) for result in complete),
+        )
+        row = timed(step_of(call.rung), Activity.POST_PROCESS, began, document)
+        return Outcome(document, [row], [(State.POST_PROCESSING, began, "")]), complete
+
+    async def _answer(
+        self,
+        request: SampleJob | EstimateJob | SolveJob,
+        held: Kept,
+        complete: Sequence[SampleResult | EstimateResult],
+    ) -> ProblemAnswer | None:
+        problem = None if isinstance(request, EstimateJob) else request.problem
+        first = complete[0]
+        if problem is None:
+            return None
+        if isinstance(first, EstimateResult):
+            best = min(zip(first.evs.values, first.stds.values, strict=True))
+            return ProblemAnswer(
+                kind=problem.kind,
+                sense=getattr(problem, "sense", None),
+                objective=best[0],
+                standard_error=best[1],
+                feasible=None,
+            )
+        counts = _all_bits(first, held)
+        if isinstance(problem, Qubo | Ising | MaxCut):
+            return best_answer(problem, counts, held.validated.bit_of_variable)
+        if isinstance(problem, LinearProgram):
+            payload = {
+                "format": problem.format,
+                "text": problem.text,
+                "variables": problem.variables,
+                "bitstrings": list(counts),
+                "bit_of_variable": list(held.validated.bit_of_variable),
+            }
+            answer = await self._pool.call(
+                "circuits.programs:best_assignment", payload, _SCORE_LIMITS, what="scoring the program"
+            )
+            return ProblemAnswer.read(answer)
+        return None
+
+
+def _all_bits(result: SampleResult, held: Kept) -> dict[str, int]:
+    """Counts over every classical bit of the circuit, rightmost character bit 0, all bindings together."""
+    registers = held.validated.circuits[held.validated.circuit_of[0]].dress.registers
+    width = 1 + max((bit for register in registers for bit in register.bits), default=0)
+    total: dict[str, int] = {}
+    elements = (
+        1
+        if not result.shape
+        else max(
+            1, len(result.registers[0].bits.raw) // max(1, result.shots * result.registers[0].bits.num_bytes)
+        )
+    )
+    for element in range(elements):
+        columns = [entry.bits.bitstrings(element) for entry in result.registers]
+        for shot in zip(*columns, strict=True):
+            bits = ["0"] * width
+            for register, word in zip(registers, shot, strict=True):
+                for position, bit in enumerate(register.bits):
+                    bits[width - 1 - bit] = word[len(word) - 1 - position]
+            outcome = "".join(bits)
+            total[outcome] = total.get(outcome, 0) + 1
+    return total
+
+
+def _warnings(held: Kept) -> list[str]:
+    warnings = []
+    for parsed, compiled in zip(held.validated.circuits, held.compiled.circuits, strict=True):
+        if compiled.unusable:
+            warnings.append(
+                f"circuit {parsed.dress.name!r} uses couplings {[list(pair) for pair in compiled.unusable[:5]]} whose reported error is "
+                "0.5 or more, or missing: the device snapshot marks them as dead, expect noise"
+            )
+    discarded = max((float(piece.notes.get("discarded_weight", 0.0)) for piece in held.pieces), default=0.0)
+    if discarded:
+        warnings.append(
+            f"the matrix product state was truncated: discarded weights add up to {discarded:.3g}, an estimate of the error and no "
+            "bound; confirm by doubling max_bond"
+        )
+    return warnings
+
+
+def _size(result: SampleResult | EstimateResult) -> int:
+    if isinstance(result, SampleResult):
+        return sum(len(entry.bits.data) for entry in result.registers)
+    return 20 * (len(result.evs.values) + len(result.stds.values))

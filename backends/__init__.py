@@ -1,0 +1,1 @@
+"""Places that run pubs, one file per provider; `registry` knows them all."""

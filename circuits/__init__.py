@@ -1,0 +1,1 @@
+"""Pure functions on circuits: parse, hash, compile, group, measure and compare. Run in child processes."""

@@ -1,0 +1,1 @@
+"""Killable, limited child processes, the machine's memory admission, and the Aer code that runs in them."""

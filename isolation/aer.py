@@ -1,0 +1,379 @@
+"""Simulation on Aer, as tasks for a child: Aer holds the interpreter's lock for a whole run.
+
+`simulate` runs pieces of work. A piece is a range of bindings of one pub; its binding j runs with the seed
+`seed + 2113 j`, which is what one Aer call over all bindings would give it, so that pieces and chunks never
+change an answer.
+
+Bit order: outcomes are packed as in Qiskit's `BitArray`, classical bit 0 in the lowest bit of the last byte.
+"""
+
+import functools
+import io
+import re
+import time
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import qiskit_aer
+from qiskit.circuit import QuantumCircuit
+from qiskit.providers import BackendV2, Options
+from qiskit.quantum_info import Pauli
+from qiskit_aer import AerSimulator
+from qiskit_aer.noise import NoiseModel
+
+from circuits.estimation import (
+    Product,
+    estimate_from_shots,
+    group_products,
+    label,
+    measured_in,
+    placed,
+    without_final_measurements,
+)
+from circuits.parse import load_qpy
+from circuits.squeeze import squeeze
+from circuits.targets import build_target
+from isolation.child import Emit
+from isolation.limits import MIB
+from qurable.contracts.arrays import size_of
+from qurable.contracts.observables import Observables
+from qurable.contracts.pubs import broadcast
+from qurable.contracts.targets import TargetDocument
+from qurable.errors import BackendNotInstalled, ExecutionFailed, OutOfMemory
+
+SEED_STRIDE = 2113
+"""Aer gives experiment i of a call the seed `seed_simulator + 2113 i`."""
+
+AER_VERSION: str = qiskit_aer.__version__
+
+_DISCARDED = re.compile(r"discarded_value\s*=\s*([0-9.eE+-]+)")
+_NOISE_MODELS = 32
+
+Bits = npt.NDArray[np.uint8]
+
+
+class _Run:
+    """The settings that all pieces of a task share."""
+
+    def __init__(self, payload: Any) -> None:
+        self.circuits: dict[str, bytes] = payload["circuits"]
+        self.options: dict[str, Any] = payload["options"]
+        self.noise_hash: str | None = payload.get("noise_hash")
+        if self.noise_hash is not None and self.noise_hash not in _targets:
+            _targets[self.noise_hash] = TargetDocument.read(payload["noise"])
+        # Rotations before a measurement are noisy too, so they are made of the device's own gates.
+        self.native: frozenset[str] = (
+            frozenset()
+            if self.noise_hash is None
+            else frozenset(entry.name for entry in _targets[self.noise_hash].operations)
+        )
+
+    @functools.lru_cache(maxsize=64)  # noqa: B019  lives as long as the task
+    def circuit(self, isa: str) -> QuantumCircuit:
+        return load_qpy(self.circuits[isa])
+
+    def simulator(self, active: tuple[int, ...]) -> AerSimulator:
+        noise = None if self.noise_hash is None else _noise_model(self.noise_hash, active)
+        return AerSimulator(noise_model=noise, **self.options)
+
+
+_targets: dict[str, TargetDocument] = {}
+
+
+def simulate(payload: Any, emit: Emit) -> Any:
+    """Task: run pieces of a submission and emit the result of each as it is done.
+
+    Args:
+        payload: `{"kind", "circuits": {isa: QPY}, "options": for AerSimulator, "noise", "noise_hash", "work":
+            [piece, ...]}` with pieces `{"pub", "isa", "layout", "shape", "parameters", "values", "observables",
+            "shots", "seed", "start", "stop"}`: `shape` is that of all bindings, `values` are float64 rows of
+            the piece's own.
+
+    Emits:
+        `{"pub", "start", "stop", "data": npz, "notes", "seconds"}` for each piece. The npz holds `bits`,
+        uint8 of shape (stop - start, shots, bytes), or `index`, `evs`, `stds` of flat positions in the result.
+    """
+    run = _Run(payload)
+    piece_of = _sample if payload["kind"] == "sample" else _estimate
+    for piece in payload["work"]:
+        began = time.perf_counter()
+        arrays, notes = piece_of(run, piece)
+        body = io.BytesIO()
+        np.savez(body, **arrays)
+        emit(
+            {
+                "pub": piece["pub"],
+                "start": piece["start"],
+                "stop": piece["stop"],
+                "data": body.getvalue(),
+                "notes": notes,
+                "seconds": time.perf_counter() - began,
+            }
+        )
+    return {"aer": AER_VERSION}
+
+
+def _sample(run: _Run, piece: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    circuit, active = squeeze(run.circuit(piece["isa"]))
+    shots, rows = piece["shots"], piece["stop"] - piece["start"]
+    result = _execute(run, circuit, active, piece, 0, rows, shots, piece["seed"])
+    bits = np.stack([_packed(result.results[row].data, shots, circuit.num_clbits) for row in range(rows)])
+    return {"bits": bits}, _notes(result)
+
+
+def _execute(
+    run: _Run,
+    circuit: QuantumCircuit,
+    active: tuple[int, ...],
+    piece: Any,
+    first: int,
+    last: int,
+    shots: int,
+    seed: int,
+) -> Any:
+    """One Aer call over rows first to last (exclusive) of the piece; `seed` is that of the pub's binding 0."""
+    binds = None
+    circuits = [circuit] * (last - first)
+    if circuit.num_parameters:
+        values = np.frombuffer(piece["values"]).reshape(
+            piece["stop"] - piece["start"], len(piece["parameters"])
+        )[first:last]
+        columns = {name: values[:, at] for at, name in enumerate(piece["parameters"])}
+        binds = [{parameter: columns[parameter.name] for parameter in circuit.parameters}]
+        circuits = [circuit]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        job = run.simulator(active).run(
+            circuits,
+            parameter_binds=binds,
+            shots=max(shots, 1),
+            seed_simulator=seed + SEED_STRIDE * (piece["start"] + first),
+            memory=bool(shots),
+        )
+        result = job.result()
+    if not result.success:
+        raise _failed(result)
+    return result
+
+
+def _failed(result: Any) -> Exception:
+    reasons = {entry.status for entry in result.results if not entry.success} or {result.status}
+    reason = "; ".join(str(reason) for reason in reasons)[:500]
+    if "memory" in reason.lower():
+        return OutOfMemory(f"Aer refused the circuit: {reason}")
+    return ExecutionFailed(f"Aer could not run the circuit: {reason}")
+
+
+def _packed(data: Any, shots: int, num_clbits: int) -> Bits:
+    """Aer's hexadecimal outcomes as bytes, shape (shots, ceil(num_clbits / 8))."""
+    width = (num_clbits + 7) // 8
+    memory = getattr(data, "memory", None)
+    if not memory:
+        return np.zeros((shots, width), dtype=np.uint8)
+    raw = bytes.fromhex("".join(outcome[2:].zfill(2 * width) for outcome in memory))
+    return np.frombuffer(raw, dtype=np.uint8).reshape(shots, width)
+
+
+def _notes(result: Any) -> dict[str, Any]:
+    metadata = result.results[0].metadata if result.results else {}
+    notes: dict[str, Any] = {"method": metadata.get("method", "")}
+    logs = [entry.metadata["MPS_log_data"] for entry in result.results if "MPS_log_data" in entry.metadata]
+    if logs:
+        notes["discarded_weight"] = max(
+            sum(float(found) for found in _DISCARDED.findall(log)) for log in logs
+        )
+    return notes
+
+
+def _estimate(run: _Run, piece: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    observables = Observables.read(piece["observables"])
+    original = run.circuit(piece["isa"])
+    layout = piece["layout"] or range(original.num_qubits)
+    sums = [
+        {placed(product, layout): factor for product, factor in observable.paulis().items()}
+        for observable in observables.items
+    ]
+    pairs = _pairs(tuple(piece["shape"]), observables, piece["start"], piece["stop"])
+    bare, _ = without_final_measurements(original)
+    support = {qubit for observable in sums for product in observable for qubit, _ in product}
+    circuit, active = squeeze(bare, keep=support)
+    new = {old: at for at, old in enumerate(active)}
+    sums = [{placed(product, new): factor for product, factor in observable.items()} for observable in sums]
+    compute = _sampled_values if piece["shots"] else _exact_values
+    evs, stds, notes = compute(run, piece, circuit, active, sums, pairs)
+    return {
+        "index": np.array([flat for flat, _, _ in pairs], dtype=np.int64),
+        "evs": evs,
+        "stds": stds,
+    }, notes
+
+
+def _pairs(
+    bindings: tuple[int, ...], observables: Observables, start: int, stop: int
+) -> list[tuple[int, int, int]]:
+    """(flat index in the result, row of the piece, observable) for the bindings from start to stop."""
+    shape = broadcast(bindings, observables.shape)
+    binding_of = np.broadcast_to(np.arange(size_of(bindings)).reshape(bindings), shape).ravel()
+    observable_of = np.broadcast_to(
+        np.arange(len(observables.items)).reshape(observables.shape), shape
+    ).ravel()
+    chosen = np.flatnonzero((binding_of >= start) & (binding_of < stop))
+    return [(int(flat), int(binding_of[flat]) - start, int(observable_of[flat])) for flat in chosen]
+
+
+def _exact_values(
+    run: _Run,
+    piece: Any,
+    circuit: QuantumCircuit,
+    active: tuple[int, ...],
+    sums: Sequence[dict[Product, float]],
+    pairs: Sequence[tuple[int, int, int]],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], dict[str, Any]]:
+    products = sorted({product for observable in sums for product in observable if product})
+    saving = circuit.copy()
+    for product in products:
+        qubits = [qubit for qubit, _ in product]
+        pauli = Pauli("".join(letter for _, letter in reversed(product)))
+        saving.save_expectation_value(pauli, qubits, label=label(product, circuit.num_qubits))
+    result = _execute(run, saving, active, piece, 0, piece["stop"] - piece["start"], 0, piece["seed"])
+    values = np.zeros(len(pairs))
+    for at, (_, row, observable) in enumerate(pairs):
+        found = result.data(row)
+        values[at] = sum(
+            factor * (found[label(product, circuit.num_qubits)] if product else 1.0)
+            for product, factor in sums[observable].items()
+        )
+    return values, np.zeros(len(pairs)), _notes(result)
+
+
+def _sampled_values(
+    run: _Run,
+    piece: Any,
+    circuit: QuantumCircuit,
+    active: tuple[int, ...],
+    sums: Sequence[dict[Product, float]],
+    pairs: Sequence[tuple[int, int, int]],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], dict[str, Any]]:
+    groups = group_products(product for observable in sums for product in observable)
+    shots, seed = piece["shots"], piece["seed"]
+    outcomes: dict[tuple[int, int], Bits] = {}
+    notes: dict[str, Any] = {}
+    for number, group in enumerate(groups):
+        measured = measured_in(circuit, group, run.native)
+        members = set(group.products)
+        needed = sorted({row for _, row, observable in pairs if members.intersection(sums[observable])})
+        for first, last in _contiguous(needed):
+            # Groups of one binding take neighbouring seeds; those of other bindings are 2113 away.
+            result = _execute(run, measured, active, piece, first, last + 1, shots, seed + number)
+            notes = _notes(result)
+            for row in range(first, last + 1):
+                outcomes[number, row] = _group_bits(
+                    result.results[row - first].data, shots, measured, len(group.qubits)
+                )
+    evs, stds = np.zeros(len(pairs)), np.zeros(len(pairs))
+    for at, (_, row, observable) in enumerate(pairs):
+        relevant = [
+            number
+            for number, group in enumerate(groups)
+            if set(group.products).intersection(sums[observable])
+        ]
+        evs[at], stds[at] = estimate_from_shots(
+            sums[observable],
+            [groups[number] for number in relevant],
+            [outcomes[number, row] for number in relevant],
+        )
+    return evs, stds, notes | {"groups": len(groups)}
+
+
+def _group_bits(data: Any, shots: int, measured: QuantumCircuit, width: int) -> Bits:
+    """Outcome bits of the measured group, column i for its i-th qubit."""
+    packed = _packed(data, shots, measured.num_clbits)
+    lowest_first = np.unpackbits(packed[:, ::-1], axis=1, bitorder="little")
+    return lowest_first[:, measured.num_clbits - width : measured.num_clbits]
+
+
+def _contiguous(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Runs of consecutive numbers as (first, last)."""
+    runs: list[tuple[int, int]] = []
+    for number in numbers:
+        if runs and runs[-1][1] == number - 1:
+            runs[-1] = (runs[-1][0], number)
+        else:
+            runs.append((number, number))
+    return runs
+
+
+class _Device(BackendV2):  # type: ignore[misc]
+    """As much of a backend as Aer's noise model wants to see."""
+
+    def __init__(self, document: TargetDocument, active: tuple[int, ...]) -> None:
+        super().__init__(name="device")
+        self._target = build_target(document, only=active)
+
+    @property
+    def target(self) -> Any:
+        return self._target
+
+    @property
+    def max_circuits(self) -> None:
+        return None
+
+    @classmethod
+    def _default_options(cls) -> Options:
+        return Options()
+
+    def run(self, run_input: Any, **options: Any) -> Any:
+        raise NotImplementedError("a description of a device, not a device")
+
+
+@functools.lru_cache(maxsize=_NOISE_MODELS)
+def _noise_model(noise_hash: str, active: tuple[int, ...]) -> NoiseModel:
+    """The device's noise on these qubits alone: building it for all 133 takes seconds, and so does each run."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return NoiseModel.from_backend(_Device(_targets[noise_hash], active))
+
+
+def probe_gpu(_payload: Any, _emit: Emit) -> Any:
+    """Task: run a small circuit on the GPU, and say what is missing where that fails.
+
+    Returns:
+        `{"custatevec": bool}`.
+
+    Raises:
+        BackendNotInstalled: Naming the missing piece.
+    """
+    if "GPU" not in AerSimulator().available_devices():
+        raise BackendNotInstalled(
+            "backend 'aer_gpu' needs a GPU build of Aer; this environment has the CPU build: install qiskit-aer-gpu instead of "
+            "qiskit-aer in the GPU worker's environment",
+            missing="qiskit-aer-gpu",
+        )
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    circuit.measure_all()
+    if (refusal := _refusal(circuit, device="GPU")) is not None:
+        missing = "a CUDA device" if "CUDA device" in refusal else "a working GPU run"
+        raise BackendNotInstalled(
+            f"backend 'aer_gpu' needs {missing}: Aer says {refusal!r}; check nvidia-smi and CUDA_VISIBLE_DEVICES",
+            missing=missing,
+        )
+    return {"custatevec": _refusal(circuit, device="GPU", cuStateVec_enable=True) is None}
+
+
+def _refusal(circuit: QuantumCircuit, **options: Any) -> str | None:
+    """Why Aer does not run a circuit with these options; None if it does."""
+    try:
+        result = AerSimulator(method="statevector", **options).run(circuit, shots=10).result()
+    except Exception as error:  # noqa: BLE001  whatever it is, it is the answer
+        return str(error)
+    return None if result.success else str(result.status)
+
+
+def memory_limit_mb(granted_bytes: int) -> int:
+    """Aer's own memory limit for a grant of bytes, in its unit of MiB."""
+    return max(64, granted_bytes // MIB)

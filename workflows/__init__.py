@@ -1,0 +1,1 @@
+"""What happens to a job, told in order; nothing here touches Qiskit, a provider or a disk."""

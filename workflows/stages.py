@@ -1,0 +1,260 @@
+"""Calls of stage activities: the queue, the limits and the retries of each, in one place.
+
+Retries have no number of attempts: an activity's own errors say when to stop (`activities/boundary.py`), a
+benign "still waiting" counts as an attempt too, and a store that is down is waited for.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RawValue, RetryPolicy
+
+from qurable.contracts.executions import JobRef
+from qurable.contracts.jobs import Hook
+from qurable.contracts.routes import Route
+from qurable.contracts.stages import (
+    AcceptCall,
+    Accepted,
+    Compiled,
+    FinishCall,
+    Pace,
+    ReadRequest,
+    StageCall,
+    Submitted,
+    Validated,
+    WaitCall,
+    Waited,
+)
+from qurable.names import Activity, Queue
+
+PATIENT = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10))
+STEADY = RetryPolicy(initial_interval=timedelta(seconds=1), backoff_coefficient=1.0)
+"""For waits: each benign end names its own delay, and must not stretch that of a real error."""
+
+_FIRST = Pace()
+_UNDO = timedelta(hours=24)
+
+
+async def accept(call: AcceptCall, body: RawValue) -> Accepted:
+    """Insert the job, or learn that it has ended before."""
+    return await workflow.execute_activity(
+        Activity.ACCEPT,
+        args=[call, body],
+        result_type=Accepted,
+        activity_id="accept",
+        summary="accept",
+        start_to_close_timeout=_FIRST.stage,
+        heartbeat_timeout=_FIRST.heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def prepare(call: StageCall, pace: Pace) -> Validated:
+    """Validate; plan and transpile too where the circuits are small."""
+    return await workflow.execute_activity(
+        Activity.PREPARE,
+        call,
+        result_type=Validated,
+        activity_id="prepare",
+        summary="validate · plan route · transpile (merged where circuits are small)",
+        start_to_close_timeout=pace.compile,
+        heartbeat_timeout=pace.heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def validate(call: StageCall, body: Any, pace: Pace) -> Validated:
+    """Validate a request that the caller's own stage rewrote."""
+    return await workflow.execute_activity(
+        Activity.VALIDATE,
+        args=[call, body],
+        result_type=Validated,
+        task_queue=Queue.COMPILE,
+        activity_id=call.step,
+        summary="validate",
+        start_to_close_timeout=pace.compile,
+        heartbeat_timeout=pace.heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def plan_route(call: StageCall, pace: Pace) -> Route:
+    """Decide where the job may run."""
+    return await workflow.execute_activity(
+        Activity.PLAN_ROUTE,
+        call,
+        result_type=Route,
+        task_queue=Queue.COMPILE,
+        activity_id=call.step,
+        summary="plan route",
+        start_to_close_timeout=pace.stage,
+        heartbeat_timeout=pace.heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def transpile(call: StageCall, pace: Pace) -> Compiled:
+    """Compile for the rung's target."""
+    return await workflow.execute_activity(
+        Activity.TRANSPILE,
+        call,
+        result_type=Compiled,
+        task_queue=Queue.COMPILE,
+        activity_id=call.step,
+        summary=f"transpile for {call.backend}",
+        start_to_close_timeout=pace.compile,
+        heartbeat_timeout=pace.heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def submit(call: StageCall, pace: Pace) -> Submitted:
+    """Start the rung's job, or adopt it."""
+    assert call.on is not None  # noqa: S101  a submission belongs to a rung
+    return await workflow.execute_activity(
+        Activity.SUBMIT,
+        call,
+        result_type=Submitted,
+        task_queue=call.on.target.submit_queue,
+        activity_id=call.step,
+        summary=f"submit to {call.backend}",
+        start_to_close_timeout=pace.stage,
+        heartbeat_timeout=pace.heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def await_start(call: StageCall, job: JobRef, pace: Pace) -> None:
+    """Wait in the provider's queue."""
+    assert call.on is not None  # noqa: S101  a submission belongs to a rung
+    limit = call.head.limits.queue
+    await workflow.execute_activity(
+        Activity.AWAIT_START,
+        WaitCall(call=call, job=job, limit=limit),
+        result_type=Waited,
+        task_queue=call.on.target.run_queue,
+        activity_id=call.step,
+        summary=f"wait for {call.backend} to start",
+        start_to_close_timeout=pace.stage,
+        heartbeat_timeout=pace.heartbeat,
+        retry_policy=STEADY,
+    )
+
+
+async def await_done(call: StageCall, job: JobRef, pace: Pace) -> None:
+    """Wait for the run's end; a simulator runs in it."""
+    assert call.on is not None  # noqa: S101  a submission belongs to a rung
+    simulator, limits = call.on.target.simulator, call.head.limits
+    await workflow.execute_activity(
+        Activity.AWAIT_DONE,
+        WaitCall(call=call, job=job, limit=limits.queue if simulator else limits.run),
+        result_type=Waited,
+        task_queue=call.on.target.run_queue,
+        activity_id=call.step,
+        summary=f"{'run on' if simulator else 'wait for'} {call.backend}",
+        start_to_close_timeout=limits.run + pace.stage if simulator else pace.stage,
+        heartbeat_timeout=pace.heartbeat,
+        retry_policy=STEADY,
+        cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    )
+
+
+async def finish(call: FinishCall, pace: Pace) -> RawValue:
+    """Fetch, post-process and record a small result."""
+    return await workflow.execute_activity(
+        Activity.FINISH,
+        call,
+        result_type=RawValue,
+        activity_id="finish",
+        summary="fetch · post-process · record (merged, the result is small)",
+        start_to_close_timeout=pace.stage,
+        heartbeat_timeout=pace.heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def fetch(call: FinishCall, pace: Pace) -> None:
+    """Bring the raw result into the store."""
+    assert call.call.on is not None  # noqa: S101  a result belongs to a rung
+    target = call.call.on.target
+    await workflow.execute_activity(
+        Activity.FETCH,
+        call,
+        result_type=Waited,
+        task_queue=Queue.WORKFLOWS if target.simulator else target.run_queue,
+        activity_id=call.call.step,
+        summary=f"fetch from {call.call.backend}",
+        start_to_close_timeout=pace.compile,
+        heartbeat_timeout=pace.heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def post_process(call: FinishCall, pace: Pace, *, draft: bool) -> RawValue:
+    """Put results together and check them; by option, give back the report as it will be."""
+    return await workflow.execute_activity(
+        Activity.POST_PROCESS,
+        args=[call, draft],
+        result_type=RawValue,
+        activity_id=call.call.step,
+        summary="post-process",
+        start_to_close_timeout=pace.compile,
+        heartbeat_timeout=pace.heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def record(call: FinishCall, derived: Any, pace: Pace) -> RawValue:
+    """Give the job its report."""
+    return await workflow.execute_activity(
+        Activity.RECORD,
+        args=[call, derived],
+        result_type=RawValue,
+        activity_id=call.call.step,
+        summary="record",
+        start_to_close_timeout=pace.compile,
+        heartbeat_timeout=pace.heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def withdraw(call: StageCall, pace: Pace) -> None:
+    """Cancel whatever the job has started."""
+    await workflow.execute_activity(
+        Activity.WITHDRAW,
+        call,
+        result_type=Waited,
+        activity_id=call.step,
+        summary="withdraw",
+        start_to_close_timeout=pace.stage,
+        heartbeat_timeout=pace.heartbeat,
+        schedule_to_close_timeout=_UNDO,
+        retry_policy=PATIENT,
+    )
+
+
+async def user_stage(hook: Hook, document: RawValue, step: str) -> Any:
+    """Run the caller's own registered activity on its own queue; gives back the JSON value it returned."""
+    return await workflow.execute_activity(
+        hook.activity,
+        document,
+        task_queue=hook.task_queue,
+        activity_id=step,
+        summary=f"{hook.activity} (the caller's own stage)",
+        start_to_close_timeout=hook.timeout,
+        retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=10), maximum_attempts=10),
+    )
+
+
+async def read_store(request: ReadRequest) -> RawValue:
+    """Ask the store."""
+    return await workflow.execute_activity(
+        Activity.READ_STORE,
+        request,
+        result_type=RawValue,
+        activity_id="read_store",
+        summary=f"read {request.what}",
+        start_to_close_timeout=_FIRST.stage,
+        retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_attempts=8),
+    )
