@@ -10,10 +10,11 @@ from activities.boundary import speaks_temporal
 from activities.checkpoint import Checkpoints, Outcome, load, timed
 from activities.documents import CompiledDocument, SubmittedDocument, ValidatedDocument
 from activities.transpile import step_of as transpile_step
+from backends.aer import aer_version
 from backends.registry import Registry
 from circuits.methods import choose_noisy
 from circuits.runnable import pubs_of
-from isolation.aer import AER_VERSION, SEED_STRIDE
+from circuits.seeds import STRIDE
 from qurable.contracts.base import digest
 from qurable.contracts.bindings import Bindings
 from qurable.contracts.executions import IsaPub, Submission, SubmissionKey
@@ -144,7 +145,7 @@ def _submission(job_id: str, parts: _Parts, methods: Sequence[MethodChoice]) -> 
     pubs, seed = [], parts.validated.seed
     for number, pub in enumerate(parts.pubs):
         pubs.append(_isa_pub(pub, parts.validated.circuit_of[number], seed, parts, methods))
-        seed += SEED_STRIDE * pub.bindings.size
+        seed += STRIDE * pub.bindings.size
     noisy = parts.rung.target.answer_kind is AnswerKind.NOISY_SIMULATOR
     return Submission(
         key=SubmissionKey(job_id=job_id, backend=parts.rung.name, digest=_logical_digest(parts)),
@@ -153,7 +154,7 @@ def _submission(job_id: str, parts: _Parts, methods: Sequence[MethodChoice]) -> 
         pubs=tuple(pubs),
         options=parts.options,
         noise=parts.rung.target.target if noisy else None,
-        simulator_version=f"aer {AER_VERSION}" if parts.rung.target.simulator else "",
+        simulator_version=f"aer {aer_version()}" if parts.rung.target.simulator else "",
     )
 
 

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import qiskit_aer
 from qiskit.circuit import QuantumCircuit
 from qiskit.providers import BackendV2, Options
 from qiskit.quantum_info import Pauli
@@ -34,20 +33,15 @@ from circuits.estimation import (
     without_final_measurements,
 )
 from circuits.parse import load_qpy
+from circuits.seeds import STRIDE
 from circuits.squeeze import squeeze
 from circuits.targets import build_target
 from isolation.child import Emit
-from isolation.limits import MIB
 from qurable.contracts.arrays import size_of
 from qurable.contracts.observables import Observables
 from qurable.contracts.pubs import broadcast
 from qurable.contracts.targets import TargetDocument
 from qurable.errors import BackendNotInstalled, ExecutionFailed, OutOfMemory
-
-SEED_STRIDE = 2113
-"""Aer gives experiment i of a call the seed `seed_simulator + 2113 i`."""
-
-AER_VERSION: str = qiskit_aer.__version__
 
 _DISCARDED = re.compile(r"discarded_value\s*=\s*([0-9.eE+-]+)")
 _NOISE_MODELS = 32
@@ -113,7 +107,7 @@ def simulate(payload: Any, emit: Emit) -> Any:
                 "seconds": time.perf_counter() - began,
             }
         )
-    return {"aer": AER_VERSION}
+    return None
 
 
 def _sample(run: _Run, piece: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -150,7 +144,7 @@ def _execute(
             circuits,
             parameter_binds=binds,
             shots=max(shots, 1),
-            seed_simulator=seed + SEED_STRIDE * (piece["start"] + first),
+            seed_simulator=seed + STRIDE * (piece["start"] + first),
             memory=bool(shots),
         )
         result = job.result()
@@ -372,8 +366,3 @@ def _refusal(circuit: QuantumCircuit, **options: Any) -> str | None:
     except Exception as error:  # noqa: BLE001  whatever it is, it is the answer
         return str(error)
     return None if result.success else str(result.status)
-
-
-def memory_limit_mb(granted_bytes: int) -> int:
-    """Aer's own memory limit for a grant of bytes, in its unit of MiB."""
-    return max(64, granted_bytes // MIB)

@@ -135,7 +135,8 @@ class Nursery:
             await asyncio.to_thread(zygote.process.wait)
 
     async def __aenter__(self) -> Self:
-        """Nothing is started before it is needed."""
+        """Let the zygote load Qiskit while the rest of the worker starts."""
+        self._zygote = self._launch()
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -105,7 +105,7 @@ async def embedded_server(home: Path, *, extra_flags: dict[str, str] | None = No
         finally:
             with _exclusively(folder):
                 if _alone(users):
-                    await _stop(folder, find_running(home))
+                    _stop(folder, find_running(home))
 
 
 @contextlib.contextmanager
@@ -139,6 +139,7 @@ def temporal_program() -> str:
 
 
 async def _start(folder: Path, extra_flags: dict[str, str]) -> Address:
+    await _stopped(folder)
     port, ui_port = _free_port(PORT), _free_port(UI_PORT)
     command = [
         temporal_program(), "server", "start-dev", "--ip", HOST, "--port", str(port), "--ui-port", str(ui_port),
@@ -176,17 +177,25 @@ async def _start(folder: Path, extra_flags: dict[str, str]) -> Address:
     return address
 
 
-async def _stop(folder: Path, address: Address | None) -> None:
+def _stop(folder: Path, address: Address | None) -> None:
+    """Tell the server to stop, and leave: it takes a second, which the next start waits for if it comes sooner."""
+    if address is not None:
+        (folder / "stopping").write_text(str(address.pid), encoding="ascii")
+        os.kill(address.pid, signal.SIGTERM)
     (folder / "address.json").unlink(missing_ok=True)
-    if address is None:
+
+
+async def _stopped(folder: Path) -> None:
+    """Wait until a server that was told to stop has let go of its database."""
+    try:
+        pid = int((folder / "stopping").read_text(encoding="ascii"))
+    except (OSError, ValueError):
         return
-    os.kill(address.pid, signal.SIGTERM)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_STOP_SECONDS):
-            while _exists(address.pid):
+            while _exists(pid):
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-        return
-    os.kill(address.pid, signal.SIGKILL)
+    (folder / "stopping").unlink(missing_ok=True)
 
 
 def _exists(pid: int) -> bool:

@@ -1,0 +1,170 @@
+"""The main job from a shell: a circuit file in, a report out, on an embedded Temporal if none is configured.
+
+Ctrl-C leaves a durable job behind; `starter.py --resume`, or any later worker, finishes it.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import fcntl
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from qurable.cli import show
+from qurable.client import Job, Qurable
+from qurable.contracts.reports import State
+from qurable.errors import HybridError
+from qurable.requests import as_circuit, sample
+from qurable.temporal.connect import configured, connected, keep_history
+from qurable.temporal.embedded import Address, embedded_server
+from qurable.temporal.run_main import run_main
+from settings import Settings
+from worker import until_signalled, workers
+
+EXAMPLE = Path(__file__).parent / "examples" / "circuits" / "ghz_5.qasm"
+
+_GATEWAY_STOP_SECONDS = 10.0
+
+
+@contextlib.asynccontextmanager
+async def local_service() -> AsyncIterator[Qurable]:
+    """A client of this data folder's service; server and worker are started where none runs."""
+    async with _service(Settings()) as (qurable, _):
+        yield qurable
+
+
+@contextlib.asynccontextmanager
+async def _service(settings: Settings) -> AsyncIterator[tuple[Qurable, Address | None]]:
+    async with contextlib.AsyncExitStack() as stack:
+        server = None if configured() else await stack.enter_async_context(embedded_server(settings.home))
+        client = await stack.enter_async_context(
+            connected(address=None if server is None else server.target, home=settings.home)
+        )
+        if server is not None:
+            await keep_history(client)
+            if not _a_worker_runs(settings.home, stack):
+                await stack.enter_async_context(workers(settings, client))
+        yield Qurable(client), server
+
+
+def _a_worker_runs(home: Path, stack: contextlib.ExitStack | contextlib.AsyncExitStack) -> bool:
+    """Whether another process works for this data folder; if none does, this one says that it will."""
+    file = stack.enter_context((home / "worker.lock").open("w"))
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
+
+
+async def run_job(settings: Settings, file: Path, arguments: argparse.Namespace) -> int:
+    """Run one job, show its progress, print its report."""
+    async with _service(settings) as (qurable, server):
+        job = await qurable.submit(
+            sample(as_circuit(file), shots=arguments.shots, seed=arguments.seed, backend=arguments.backend)
+        )
+        return await _follow(qurable, job, server, json=arguments.json)
+
+
+async def resume(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Finish the jobs that were left behind."""
+    async with _service(settings) as (qurable, server):
+        open_states = [state for state in State if not state.final]
+        left = await qurable.list(states=open_states, limit=1000)
+        if not left and not arguments.json:
+            print("no job was left behind")
+        codes = [
+            await _follow(qurable, Job(entry.id, qurable), server, json=arguments.json)
+            for entry in reversed(left)
+        ]
+        return max(codes, default=0)
+
+
+async def _follow(qurable: Qurable, job: Job, server: Address | None, *, json: bool) -> int:
+    """Show a job until it ends; Ctrl-C leaves it running."""
+    following = asyncio.create_task(_report(job, json=json))
+    stopped = asyncio.create_task(until_signalled())
+    await asyncio.wait({following, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    if not following.done():
+        following.cancel()
+        print(
+            f"\njob {job.id} goes on: `python starter.py --resume` or any worker finishes it", file=sys.stderr
+        )
+        return 130
+    stopped.cancel()
+    code = await following
+    if server is not None and not json:
+        print(
+            f"web UI   {server.ui}/namespaces/{qurable.temporal.namespace}/workflows/{job.id} (while the service runs)"
+        )
+    return code
+
+
+async def _report(job: Job, *, json: bool) -> int:
+    await show.progress(job, quiet=json)
+    show.report(await job.result(), json=json)
+    return 0
+
+
+async def stay_up(settings: Settings) -> int:
+    """Keep server, worker and gateway running until told to stop."""
+    async with _service(settings) as (_, server):
+        gateway = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "gateway.app", start_new_session=True
+        )
+        if server is not None:
+            print(f"Temporal  {server.target}\nweb UI    {server.ui}")
+        print(
+            f"gateway   http://{settings.gateway_address}\nCtrl-C stops all of them; jobs are kept",
+            flush=True,
+        )
+        stopped = asyncio.create_task(until_signalled())
+        ended = asyncio.create_task(gateway.wait())
+        await asyncio.wait({stopped, ended}, return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            stopped.cancel()
+            print(f"the gateway ended with code {gateway.returncode}", file=sys.stderr)
+            return 4
+        gateway.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(ended, _GATEWAY_STOP_SECONDS)
+    return 0
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="starter.py",
+        description="Run a circuit as a durable job; Temporal server and worker are started if none is configured.",
+        epilog="example: python starter.py examples/circuits/ghz_5.qasm --shots 1000 --seed 7",
+    )
+    parser.add_argument("file", nargs="?", type=Path, default=EXAMPLE, help="an OpenQASM 2 or 3 file")
+    parser.add_argument("--shots", type=int, default=1024, help="repetitions")
+    parser.add_argument("--seed", type=int, help="base seed of the simulation")
+    parser.add_argument("--backend", default="auto", help="auto, or a name that `qurable backends` lists")
+    parser.add_argument("--resume", action="store_true", help="finish the jobs that were left behind")
+    parser.add_argument("--up", action="store_true", help="keep server, worker and gateway running")
+    parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
+    return parser.parse_args()
+
+
+def cli() -> None:
+    """Entry point of `starter.py` and `qurable-starter`."""
+    arguments, settings = parse_arguments(), Settings()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    try:
+        if arguments.up:
+            code = run_main(stay_up(settings))
+        elif arguments.resume:
+            code = run_main(resume(settings, arguments))
+        else:
+            code = run_main(run_job(settings, arguments.file, arguments))
+    except HybridError as error:
+        print(f"starter.py: {error.message}", file=sys.stderr)
+        code = 4
+    raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    cli()
