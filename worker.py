@@ -15,7 +15,7 @@ from importlib.metadata import version
 from typing import Any
 
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.accept import Accept
@@ -57,45 +57,62 @@ _STICKY = timedelta(seconds=1)
 _THROTTLE = timedelta(seconds=0.5)
 """Heartbeats carry cancellations back, which have to arrive within two seconds."""
 
+_SANDBOX = SandboxedWorkflowRunner(SandboxRestrictions.default.with_passthrough_modules("qurable"))
+
 _PATIENCE_SECONDS = 60.0
 _BUILD = f"qurable-{version('qurable')}"
 
 
 @dataclass(frozen=True)
 class Hooks:
-    """What tests put in: notes of what ran, places to die, backends of their own."""
+    """What tests put in: notes of what ran, places to die, backends and children of their own, and the sandbox.
+
+    The sandbox finds non-determinism while workflows are written; it costs a third of a small job's time, so the
+    tests have it and production has not (`docs/decisions/0005-sandbox.md`).
+    """
 
     journal: Journal = field(default_factory=NoJournal)
     failpoint: Failpoint = no_failpoint
     backends: Mapping[str, QuantumBackend] = field(default_factory=dict)
+    sandboxed: bool = False
+    nursery: Nursery | None = None
 
 
 @contextlib.asynccontextmanager
 async def workers(settings: Settings, client: Client, hooks: Hooks | None = None) -> AsyncIterator[Database]:
     """Run one worker for each queue that the settings name; gives out the store they use."""
     hooks = hooks or Hooks()
-    async with Nursery() as nursery, Database(settings.store_url) as database:
+    async with contextlib.AsyncExitStack() as parts:
+        nursery = await parts.enter_async_context(Nursery()) if hooks.nursery is None else hooks.nursery
+        database = await parts.enter_async_context(Database(settings.store_url))
         known = await register_search_attributes(client)
-        queues = _activities(settings, database, nursery, hooks, search_attributes=known)
+        compiling = await parts.enter_async_context(ChildPool(nursery, settings.cores))
+        simulating = await parts.enter_async_context(ChildPool(nursery, settings.cores))
+        queues = _activities(settings, database, compiling, simulating, hooks, search_attributes=known)
         async with contextlib.AsyncExitStack() as running:
             for queue in settings.served_queues:
                 if queue in queues:
-                    await running.enter_async_context(_worker(settings, client, queue, queues[queue]))
+                    runner = _SANDBOX if hooks.sandboxed else UnsandboxedWorkflowRunner()
+                    await running.enter_async_context(_worker(settings, client, queue, queues[queue], runner))
             yield database
 
 
 def _activities(
-    settings: Settings, database: Database, nursery: Nursery, hooks: Hooks, *, search_attributes: bool
+    settings: Settings,
+    database: Database,
+    compiling: ChildPool,
+    simulating: ChildPool,
+    hooks: Hooks,
+    *,
+    search_attributes: bool,
 ) -> dict[Queue, Sequence[Callable[..., Any]]]:
     """Every activity, with what it needs, by the queue that runs it."""
     shelf = StoreShelf(database)
-    compiling = ChildPool(nursery, settings.cores)
-    simulating = ChildPool(nursery, settings.cores)
     admission = Admission(settings.capacity_bytes, settings.admission_folder)
     registry = Registry(Engine(simulating, admission, shelf, settings.cores), hooks.backends)
     checkpoints = Checkpoints(database, hooks.journal, hooks.failpoint)
 
-    accept = Accept(checkpoints, settings.pace(search_attributes=search_attributes))
+    accept = Accept(checkpoints, shelf, settings.pace(search_attributes=search_attributes))
     validate = Validate(checkpoints, shelf, compiling, settings.source_limits)
     plan_route = PlanRoute(checkpoints, shelf, registry, settings.capacity_bytes)
     transpile = Transpile(checkpoints, shelf, registry, compiling)
@@ -130,17 +147,20 @@ def _activities(
 
 
 def _worker(
-    settings: Settings, client: Client, queue: Queue, activities: Sequence[Callable[..., Any]]
+    settings: Settings,
+    client: Client,
+    queue: Queue,
+    activities: Sequence[Callable[..., Any]],
+    runner: WorkflowRunner,
 ) -> Worker:
     slots = {Queue.COMPILE: settings.cores, Queue.SIM: max(2, settings.cores), Queue.GPU: 1}
-    restrictions = SandboxRestrictions.default.with_passthrough_modules("qurable", "workflows.stages")
     return Worker(
         client,
         task_queue=queue,
         workflows=WORKFLOWS if queue is Queue.WORKFLOWS else (),
         activities=activities,
         interceptors=[Heartbeats()],
-        workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
+        workflow_runner=runner,
         max_concurrent_activities=slots.get(queue, settings.max_jobs_in_stage),
         sticky_queue_schedule_to_start_timeout=_STICKY,
         max_heartbeat_throttle_interval=_THROTTLE,

@@ -4,23 +4,33 @@ from sqlalchemy import Connection
 from temporalio import activity
 from temporalio.common import RawValue
 
+from activities import steps
 from activities.boundary import speaks_temporal
 from activities.checkpoint import Checkpoints
+from qurable.contracts.base import digest
 from qurable.contracts.jobs import JobHead, read_request
-from qurable.contracts.reports import State
+from qurable.contracts.reports import JobEvent, State
 from qurable.contracts.stages import AcceptCall, Accepted, Pace, StageCall
 from qurable.errors import KeyReused
 from qurable.names import Activity
 from store import artifacts, jobs
 from store.artifacts import ArtifactKind
 from store.database import now
+from store.shelf import StoreShelf
 
 
 class Accept:
-    """Args: checkpoints: where rows go. pace: what this worker's settings say."""
+    """Accepts.
 
-    def __init__(self, checkpoints: Checkpoints, pace: Pace) -> None:
+    Args:
+        checkpoints: Where rows go.
+        shelf: Where artifacts are.
+        pace: What this worker's settings say.
+    """
+
+    def __init__(self, checkpoints: Checkpoints, shelf: StoreShelf, pace: Pace) -> None:
         self._checkpoints = checkpoints
+        self._shelf = shelf
         self._pace = pace
 
     @activity.defn(name=Activity.ACCEPT)
@@ -32,19 +42,20 @@ class Accept:
             KeyReused: The key belongs to a job with another body.
         """
         head = call.head
-        labels = read_request(body.payload.data).labels
-        with self._checkpoints.journaled(StageCall(head=head, step="accept")):
+        request = bytes(body.payload.data)
+        labels = read_request(request).labels
+        with self._checkpoints.journaled(StageCall(job_id=head.id, step=steps.ACCEPT)):
             self._checkpoints.failpoint("accept:begun")
-            owned = await self._checkpoints.database.write(
-                _accept, head, call.owner, bytes(body.payload.data), labels
-            )
+            owned = await self._checkpoints.database.write(_accept, head, call.owner, request, labels)
         self._checkpoints.failpoint("accept:kept")
+        key = digest(request)
+        self._shelf.remember(key, request)
         if owned.body_hash != head.body_hash:
             raise KeyReused(
                 f"the idempotency key of job {head.id!r} already belongs to a request with another body: use a new key for a new job",
                 job_id=head.id,
             )
-        return Accepted(pace=self._pace, report=owned.report)
+        return Accepted(pace=self._pace, request=key, report=owned.report)
 
 
 def _accept(
@@ -53,5 +64,5 @@ def _accept(
     at = now()
     (key,) = artifacts.put(connection, ArtifactKind.REQUEST, [request])
     owned = jobs.accept(connection, head, owner=owner, request=key, labels=labels, at=at)
-    jobs.add_event(connection, head.id, State.ACCEPTED, at=at)
+    jobs.add_events(connection, head.id, [JobEvent(state=State.ACCEPTED, at=at)])
     return owned

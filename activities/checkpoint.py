@@ -7,7 +7,8 @@ attempt finds the row and gives back what is in it.
 import contextlib
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+import zlib
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
@@ -17,8 +18,9 @@ from temporalio import activity
 
 from qurable.backend import StillWaiting
 from qurable.contracts.base import Contract
-from qurable.contracts.reports import StageRecord, State
+from qurable.contracts.reports import JobEvent, StageRecord, State
 from qurable.contracts.stages import StageCall
+from qurable.errors import InternalError
 from store import jobs
 from store.database import Database, now
 
@@ -55,6 +57,40 @@ class NoJournal:
 
     def ended(self, job_id: str, step: str, attempt: int, how: str) -> None:
         """Nothing."""
+
+
+class Documents:
+    """What the stages of a job have found out so far.
+
+    Args:
+        job_id: Of the job.
+        outputs: By step, as the store keeps them.
+    """
+
+    def __init__(self, job_id: str, outputs: Mapping[str, bytes]) -> None:
+        self._job_id = job_id
+        self._outputs = outputs
+
+    def find(self, step: str, kind: type[D]) -> D | None:
+        """The document of a step that has finished, None otherwise."""
+        output = self._outputs.get(step)
+        return None if output is None else kind.read(zlib.decompress(output))
+
+    def need(self, step: str, kind: type[D]) -> D:
+        """The document of a step that must have finished by now.
+
+        Raises:
+            InternalError: It has not.
+        """
+        document = self.find(step, kind)
+        if document is None:
+            raise InternalError(f"job {self._job_id!r} has no finished stage {step!r}")
+        return document
+
+
+def read_documents(connection: Connection, job_id: str) -> Documents:
+    """What the stages of a job have found out so far."""
+    return Documents(job_id, jobs.outputs(connection, job_id))
 
 
 @dataclass(frozen=True)
@@ -114,34 +150,35 @@ class Checkpoints:
     async def once(
         self,
         call: StageCall,
-        kept: Callable[[Connection], T | None],
-        work: Callable[[], Awaitable[Outcome[T]]],
+        kept: Callable[[Documents], T | None],
+        work: Callable[[Documents], Awaitable[Outcome[T]]],
     ) -> T:
         """Give back what is kept of a step, or do its work and keep it in one transaction.
 
         Args:
             call: The step.
-            kept: Reads the answer of an earlier attempt.
-            work: Does the work.
+            kept: The answer of an earlier attempt, from what the stages found out.
+            work: Does the work, from the same.
         """
-        answer = await self.database.read(kept)
+        documents = await self.database.read(read_documents, call.job_id)
+        answer = kept(documents)
         if answer is not None:
             return answer
         with self.journaled(call):
             self.failpoint(f"{call.step}:begun")
-            outcome = await work()
+            outcome = await work(documents)
             self.failpoint(f"{call.step}:worked")
             first = await self.database.write(_keep, call, outcome, activity.info().attempt)
         self.failpoint(f"{call.step}:kept")
         if first:
             return outcome.answer
-        return await self.database.read(kept) or outcome.answer
+        return kept(await self.database.read(read_documents, call.job_id)) or outcome.answer
 
     @contextlib.contextmanager
     def journaled(self, call: StageCall) -> Iterator[None]:
         """Note the beginning and end of a step's work."""
         attempt = activity.info().attempt
-        self._journal.began(call.head.id, call.step, attempt)
+        self._journal.began(call.job_id, call.step, attempt)
         how = "failed"
         try:
             yield
@@ -150,38 +187,37 @@ class Checkpoints:
             how = "waiting"
             raise
         finally:
-            self._journal.ended(call.head.id, call.step, attempt, how)
+            self._journal.ended(call.job_id, call.step, attempt, how)
 
 
 def _keep(connection: Connection, call: StageCall, outcome: Outcome[T], attempt: int) -> bool:
     """Write an outcome; whether nobody had written it before."""
-    first = True
     for write in outcome.writes:
         write(connection)
-    for row in outcome.rows:
-        record = StageRecord(
-            stage=row.stage,
-            rung=call.rung,
-            started=row.started,
-            ended=row.ended,
-            attempt=attempt,
-            worker=_IDENTITY,
-        )
-        output = row.document.model_dump_json().encode()
-        first = jobs.finish_stage(connection, call.head.id, row.step, record, output) is output and first
-    for state, at, detail in outcome.events:
-        jobs.add_event(
-            connection, call.head.id, state, at=at, rung=call.rung, backend=call.backend, detail=detail
-        )
+    ended = [
+        (row.step, _record(row, call, attempt), row.document.model_dump_json().encode())
+        for row in outcome.rows
+    ]
+    first = jobs.finish_stages(connection, call.job_id, ended)
+    entered = [
+        JobEvent(state=state, at=at, backend=call.backend, detail=detail)
+        for state, at, detail in outcome.events
+    ]
+    jobs.add_events(connection, call.job_id, entered, rung=call.rung)
     if outcome.last is not None:
         outcome.last(connection)
     return first
 
 
-def load(connection: Connection, job_id: str, step: str, kind: type[D]) -> D | None:
-    """The document of a step that has finished."""
-    body = jobs.finished_stage(connection, job_id, step)
-    return None if body is None else kind.read(body)
+def _record(row: Row, call: StageCall, attempt: int) -> StageRecord:
+    return StageRecord(
+        stage=row.stage,
+        rung=call.rung,
+        started=row.started,
+        ended=row.ended,
+        attempt=attempt,
+        worker=_IDENTITY,
+    )
 
 
 def timed(step: str, stage: str, started: datetime, document: Contract) -> Row:

@@ -1,24 +1,22 @@
 """Fetch: bring the raw result into the store, where it outlives the place it came from."""
 
+from collections.abc import Callable, Sequence
+
 from sqlalchemy import Connection
 from temporalio import activity
 
+from activities import steps
 from activities.boundary import speaks_temporal
-from activities.checkpoint import Checkpoints, Outcome, load, timed
+from activities.checkpoint import Checkpoints, Documents, Outcome, timed
 from activities.documents import FetchedDocument
 from backends.registry import Registry
 from circuits.assembly import arrays_of
-from qurable.contracts.executions import JobRef
+from qurable.contracts.executions import JobRef, Piece
 from qurable.contracts.stages import FinishCall, StageCall, Waited
 from qurable.errors import InternalError
 from qurable.names import Activity
 from store import results
 from store.database import now
-
-
-def step_of(rung: int) -> str:
-    """Name of the step for a rung."""
-    return f"fetch-{rung}"
 
 
 class Fetch:
@@ -43,31 +41,41 @@ class Fetch:
         """
         call = finish.call
 
-        def kept(connection: Connection) -> Waited | None:
-            return (
-                None
-                if load(connection, call.head.id, step_of(call.rung), FetchedDocument) is None
-                else Waited()
-            )
+        def kept(documents: Documents) -> Waited | None:
+            return None if documents.find(steps.fetch(call.rung), FetchedDocument) is None else Waited()
 
-        async def work() -> Outcome[Waited]:
+        async def work(_: Documents) -> Outcome[Waited]:
             outcome = await self.work(call, finish.job)
             return Outcome(Waited(), outcome.rows, outcome.events, outcome.writes)
 
         return await self._checkpoints.once(call, kept, work)
 
-    async def work(self, call: StageCall, job: JobRef | None) -> Outcome[FetchedDocument]:
-        """The stage itself, for its own activity and for the merged one."""
+    async def work(
+        self, call: StageCall, job: JobRef | None, pieces: Sequence[Piece] | None = None
+    ) -> Outcome[FetchedDocument]:
+        """The stage itself, for its own activity and for the merged one.
+
+        Args:
+            call: The stage.
+            job: What answered.
+            pieces: Its result, where the store has it already: a simulator's is kept piece by piece.
+        """
         if job is None:
-            raise InternalError(f"job {call.head.id!r} has no answer to fetch")
+            raise InternalError(f"job {call.job_id!r} has no answer to fetch")
         began = now()
-        pieces = list(await self._registry.get(job.backend).result(job))
-        for piece in pieces:
+        if pieces is None:
+            brought = list(await self._registry.get(job.backend).result(job))
+            tag = job.key.tag
+            writes: list[Callable[[Connection], None]] = [
+                lambda connection: results.put(connection, tag, brought)
+            ]
+        else:
+            brought, writes = list(pieces), []
+        for piece in brought:
             arrays_of(piece)  # refused here, before anybody believes it
         document = FetchedDocument(
-            size=sum(len(piece.data) for piece in pieces), seconds=sum(piece.seconds for piece in pieces)
+            size=sum(len(piece.data) for piece in brought), seconds=sum(piece.seconds for piece in brought)
         )
-        row = timed(step_of(call.rung), Activity.FETCH, began, document)
         return Outcome(
-            document, [row], writes=[lambda connection: results.put(connection, job.key.tag, pieces)]
+            document, [timed(steps.fetch(call.rung), Activity.FETCH, began, document)], writes=writes
         )

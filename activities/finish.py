@@ -3,16 +3,17 @@
 from sqlalchemy import Connection
 from temporalio import activity
 
+from activities import steps
 from activities.boundary import speaks_temporal
-from activities.checkpoint import Checkpoints, Outcome
+from activities.checkpoint import Checkpoints, Documents, Outcome
+from activities.documents import ProcessedDocument
 from activities.fetch import Fetch
 from activities.post_process import PostProcess
-from activities.record import with_results
-from activities.reporting import assemble_results, build_report, read_kept
-from qurable.contracts.jobs import read_request
-from qurable.contracts.reports import JobReport, State
+from activities.record import end, with_results
+from activities.reporting import build_report, find_kept, results_of
+from qurable.contracts.reports import JobReport
 from qurable.contracts.results import EstimateResult, SampleResult
-from qurable.contracts.stages import FinishCall
+from qurable.contracts.stages import FinishCall, StageCall, Waited
 from qurable.errors import InternalError
 from qurable.names import Activity
 from store import jobs
@@ -21,7 +22,14 @@ from store.shelf import StoreShelf
 
 
 class Finish:
-    """Args: where rows go, where artifacts are, and the stages that it merges."""
+    """Fetches, post-processes and records.
+
+    Args:
+        checkpoints: Where rows go.
+        shelf: Where artifacts are.
+        fetching: The first of the stages that it merges.
+        processing: The second.
+    """
 
     def __init__(
         self, checkpoints: Checkpoints, shelf: StoreShelf, fetching: Fetch, processing: PostProcess
@@ -36,44 +44,37 @@ class Finish:
     async def finish(self, finish: FinishCall) -> JobReport:
         """Fetch, post-process and record a small result. All of it is one checkpoint."""
         call = finish.call
-        held: list[SampleResult | EstimateResult] = []
+        brought: list[tuple[JobReport, list[SampleResult | EstimateResult]]] = []
 
-        def ended(connection: Connection) -> JobReport | None:
-            return jobs.find_report(connection, call.head.id)
+        def kept(documents: Documents) -> Waited | None:
+            # Kept in the transaction that also kept the report.
+            processed = documents.find(steps.post_process(call.rung), ProcessedDocument)
+            return None if processed is None else Waited()
 
-        async def work() -> Outcome[JobReport]:
-            fetched = await self._fetch.work(call, finish.job)
-            kept = await self._checkpoints.database.read(read_kept, call.head.id, call.rung)
-            if kept is None:
-                raise InternalError(f"job {call.head.id!r} has nothing to finish")
-            processed, complete = await self._post_process.work(call, kept)
-            held.extend(complete)
-            labels = read_request(await self._shelf.artifact(kept.validated.request)).labels
-            outcome: Outcome[JobReport] = Outcome(
-                JobReport(id=call.head.id, project="", kind="", state=State.COMPLETED, asked=""),
-                [*fetched.rows, *processed.rows],
-                processed.events,
-                fetched.writes,
+        async def work(documents: Documents) -> Outcome[Waited]:
+            held = await self._checkpoints.database.read(find_kept, documents, call.rung)
+            if held is None:
+                raise InternalError(f"job {call.job_id!r} has nothing to finish")
+            fetched = await self._fetch.work(call, finish.job, held.pieces)
+            processed, complete = await self._post_process.work(call, held)
+
+            def record(connection: Connection) -> None:
+                ended = now()
+                report = build_report(connection, call.job_id, held, processed.answer, ended)
+                report = end(connection, call, report.model_copy(update={"tried": finish.tried}), ended)
+                brought.append((report, complete))
+
+            return Outcome(
+                Waited(), [*fetched.rows, *processed.rows], processed.events, fetched.writes, record
             )
 
-            def write(connection: Connection) -> None:
-                moment = now()
-                report = build_report(connection, call.head, kept, processed.answer, moment, labels)
-                report = report.model_copy(update={"tried": finish.tried})
-                jobs.add_event(
-                    connection, call.head.id, State.COMPLETED, at=moment, rung=call.rung, backend=call.backend
-                )
-                outcome.answer = jobs.end(connection, report, at=moment)
+        await self._checkpoints.once(call, kept, work)
+        return with_results(*(brought[-1] if brought else await self._ended(call)))
 
-            outcome.last = write
-            return outcome
-
-        report = await self._checkpoints.once(call, ended, work)
-        if not held and report.state is State.COMPLETED:
-            kept = await self._checkpoints.database.read(read_kept, call.head.id, call.rung)
-            held = (
-                []
-                if kept is None
-                else [result for result in await assemble_results(self._shelf, kept) if result is not None]
-            )
-        return with_results(report, held)
+    async def _ended(self, call: StageCall) -> tuple[JobReport, list[SampleResult | EstimateResult]]:
+        """How an earlier attempt ended the job."""
+        report = await self._checkpoints.database.read(jobs.find_report, call.job_id)
+        if report is None:
+            raise InternalError(f"job {call.job_id!r} was finished without a report")
+        results = await results_of(self._checkpoints.database, self._shelf, call.job_id, call.rung)
+        return report, [result for result in results if result is not None]

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from temporalio import activity
 
+from activities import steps
 from activities.boundary import speaks_temporal
-from activities.checkpoint import Checkpoints, Outcome, load, timed
+from activities.checkpoint import Checkpoints, Documents, Outcome, timed
 from activities.documents import ValidatedDocument
 from backends.registry import Registry
 from circuits.runnable import pubs_of
@@ -15,12 +16,9 @@ from qurable.contracts.pubs import EstimatePub, shots_for
 from qurable.contracts.routes import Route
 from qurable.contracts.stages import StageCall
 from qurable.contracts.targets import TargetSnapshot
-from qurable.errors import InternalError
 from qurable.names import Activity
 from store.database import now
 from store.shelf import StoreShelf
-
-STEP = "plan_route"
 
 
 class PlanRoute:
@@ -49,15 +47,13 @@ class PlanRoute:
         Raises:
             HybridError: Nothing fits.
         """
-        return await self._checkpoints.once(
-            call, lambda connection: load(connection, call.head.id, STEP, Route), lambda: self._work(call)
-        )
 
-    async def _work(self, call: StageCall) -> Outcome[Route]:
-        validated = await self._checkpoints.database.read(load, call.head.id, "validate", ValidatedDocument)
-        if validated is None:
-            raise InternalError(f"job {call.head.id!r} was not validated before its route was planned")
-        return await self.work(validated)
+        async def work(documents: Documents) -> Outcome[Route]:
+            return await self.work(documents.need(steps.VALIDATE, ValidatedDocument))
+
+        return await self._checkpoints.once(
+            call, lambda documents: documents.find(steps.PLAN_ROUTE, Route), work
+        )
 
     async def work(self, validated: ValidatedDocument) -> Outcome[Route]:
         """The stage itself, for its own activity and for the merged one."""
@@ -74,7 +70,7 @@ class PlanRoute:
             self._capacity_bytes,
             exact=exact,
         )
-        return Outcome(route, [timed(STEP, Activity.PLAN_ROUTE, began, route)])
+        return Outcome(route, [timed(steps.PLAN_ROUTE, Activity.PLAN_ROUTE, began, route)])
 
     async def _candidates(self, asked: str | Requirements) -> Sequence[TargetSnapshot]:
         if isinstance(asked, Requirements):

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 from temporalio import activity
 
+from activities import steps
 from activities.boundary import speaks_temporal
-from activities.checkpoint import Checkpoints, Outcome, load, timed
+from activities.checkpoint import Checkpoints, Documents, Outcome, read_documents, timed
 from activities.documents import ProcessedDocument
 from activities.reporting import Kept, assemble_results, build_report, provenance, read_kept
 from circuits.problems import best_answer
@@ -25,11 +26,6 @@ from store.shelf import StoreShelf
 _SCORE_LIMITS = Limits(memory_bytes=2048 * MIB, wall_seconds=300.0)
 
 
-def step_of(rung: int) -> str:
-    """Name of the step for a rung."""
-    return f"post_process-{rung}"
-
-
 class PostProcess:
     """Post-processes.
 
@@ -46,7 +42,7 @@ class PostProcess:
 
     @activity.defn(name=Activity.POST_PROCESS)
     @speaks_temporal
-    async def post_process(self, finish: FinishCall, draft: bool = False) -> JobReport | None:  # noqa: FBT001, FBT002  Temporal passes it by position
+    async def post_process(self, finish: FinishCall, draft: bool = False) -> JobReport | None:
         """Check that every pub has its result, and work out what the report says of it.
 
         Args:
@@ -58,37 +54,32 @@ class PostProcess:
         """
         call = finish.call
 
-        def kept(connection: Connection) -> Waited | None:
-            return (
-                None
-                if load(connection, call.head.id, step_of(call.rung), ProcessedDocument) is None
-                else Waited()
-            )
+        def kept(documents: Documents) -> Waited | None:
+            processed = documents.find(steps.post_process(call.rung), ProcessedDocument)
+            return None if processed is None else Waited()
 
-        async def work() -> Outcome[Waited]:
-            outcome, _ = await self.work(call, await self._held(call))
+        async def work(_: Documents) -> Outcome[Waited]:
+            outcome, _results = await self.work(call, await self._held(call))
             return Outcome(Waited(), outcome.rows, outcome.events, outcome.writes)
 
         await self._checkpoints.once(call, kept, work)
         return await self._draft(call) if draft else None
 
     async def _held(self, call: StageCall) -> Kept:
-        held = await self._checkpoints.database.read(read_kept, call.head.id, call.rung)
+        held = await self._checkpoints.database.read(read_kept, call.job_id, call.rung)
         if held is None:
-            raise InternalError(f"job {call.head.id!r} has nothing to post-process")
+            raise InternalError(f"job {call.job_id!r} has nothing to post-process")
         return held
 
     async def _draft(self, call: StageCall) -> JobReport:
         held = await self._held(call)
-        processed = await self._checkpoints.database.read(
-            load, call.head.id, step_of(call.rung), ProcessedDocument
-        )
-        if processed is None:
-            raise InternalError(f"job {call.head.id!r} was not post-processed")
-        labels = read_request(await self._shelf.artifact(held.validated.request)).labels
-        report = await self._checkpoints.database.read(
-            build_report, call.head, held, processed, now(), labels
-        )
+
+        def read(connection: Connection) -> JobReport:
+            documents = read_documents(connection, call.job_id)
+            processed = documents.need(steps.post_process(call.rung), ProcessedDocument)
+            return build_report(connection, call.job_id, held, processed, now())
+
+        report = await self._checkpoints.database.read(read)
         results = [result for result in await assemble_results(self._shelf, held) if result is not None]
         return report.model_copy(update={"results": tuple(results), "results_in_store": 0})
 
@@ -105,11 +96,11 @@ class PostProcess:
             raise ResultRefused(f"pubs {missing[:10]} came back without a complete result")
         document = ProcessedDocument(
             answer=await self._answer(request, held, complete),
-            provenance=provenance(held, call.head.body_hash),
+            provenance=provenance(held),
             warnings=(*held.validated.warnings, *_warnings(held)),
             size=sum(_size(result) for result in complete),
         )
-        row = timed(step_of(call.rung), Activity.POST_PROCESS, began, document)
+        row = timed(steps.post_process(call.rung), Activity.POST_PROCESS, began, document)
         return Outcome(document, [row], [(State.POST_PROCESSING, began, "")]), complete
 
     async def _answer(

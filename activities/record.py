@@ -1,19 +1,19 @@
 """Record: the job gets its report, and is over."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 from temporalio import activity
 
+from activities import steps
 from activities.boundary import speaks_temporal
-from activities.checkpoint import Checkpoints, load
+from activities.checkpoint import Checkpoints, read_documents
 from activities.documents import ProcessedDocument
-from activities.post_process import step_of as post_process_step
-from activities.reporting import assemble_results, build_report, read_kept
-from qurable.contracts.jobs import read_request
-from qurable.contracts.reports import JobReport, State
+from activities.reporting import Kept, assemble_results, build_report, durations, find_kept
+from qurable.contracts.reports import JobEvent, JobReport
 from qurable.contracts.results import EstimateResult, SampleResult
-from qurable.contracts.stages import FinishCall
+from qurable.contracts.stages import FinishCall, StageCall
 from qurable.errors import InternalError
 from qurable.names import Activity
 from store import jobs
@@ -55,27 +55,35 @@ class Record:
         self, finish: FinishCall, derived: object
     ) -> tuple[JobReport, list[SampleResult | EstimateResult]]:
         call = finish.call
-        kept = await self._checkpoints.database.read(read_kept, call.head.id, call.rung)
-        processed = await self._checkpoints.database.read(
-            load, call.head.id, post_process_step(call.rung), ProcessedDocument
-        )
-        if kept is None or processed is None:
-            raise InternalError(f"job {call.head.id!r} has nothing to record")
-        labels = read_request(await self._shelf.artifact(kept.validated.request)).labels
 
-        def write(connection: Connection) -> JobReport:
+        def write(connection: Connection) -> tuple[JobReport, Kept]:
+            documents = read_documents(connection, call.job_id)
+            kept = find_kept(connection, documents, call.rung)
+            if kept is None:
+                raise InternalError(f"job {call.job_id!r} has nothing to record")
             ended = now()
-            report = build_report(connection, call.head, kept, processed, ended, labels)
-            report = report.model_copy(update={"derived": derived, "tried": finish.tried})
-            jobs.add_event(
-                connection, call.head.id, State.COMPLETED, at=ended, rung=call.rung, backend=call.backend
-            )
-            return jobs.end(connection, report, at=ended)
+            processed = documents.need(steps.post_process(call.rung), ProcessedDocument)
+            report = build_report(connection, call.job_id, kept, processed, ended)
+            return end(
+                connection, call, report.model_copy(update={"derived": derived, "tried": finish.tried}), ended
+            ), kept
 
-        report = await self._checkpoints.database.write(write)
-        if processed.size > INLINE_BYTES:
+        report, kept = await self._checkpoints.database.write(write)
+        if report.results_in_store > INLINE_BYTES:
             return report, []
         return report, [result for result in await assemble_results(self._shelf, kept) if result is not None]
+
+
+def end(connection: Connection, call: StageCall, report: JobReport, ended: datetime) -> JobReport:
+    """Give a job its report and its last event; the first report stands and is given back."""
+    last = JobEvent(
+        state=report.state,
+        at=ended,
+        backend=call.backend,
+        detail=report.error.message if report.error else "",
+    )
+    jobs.add_events(connection, call.job_id, [last], rung=call.rung)
+    return jobs.end(connection, report, at=ended)
 
 
 def with_results(report: JobReport, results: list[SampleResult | EstimateResult]) -> JobReport:
@@ -86,27 +94,23 @@ def with_results(report: JobReport, results: list[SampleResult | EstimateResult]
 
 
 def _record_failure(connection: Connection, finish: FinishCall) -> JobReport:
-    head = finish.call.head
+    job = jobs.need(connection, finish.call.job_id)
     if finish.state is None or finish.error is None:
-        raise InternalError(f"job {head.id!r} ended without saying how")
+        raise InternalError(f"job {job.id!r} ended without saying how")
     ended = now()
-    row = jobs.find(connection, head.id)
-    if row is None:
-        raise InternalError(f"job {head.id!r} was never accepted")
-    jobs.add_event(
-        connection, head.id, finish.state, at=ended, rung=finish.call.rung, detail=finish.error.message
-    )
+    events = jobs.events_of(connection, job.id)
     report = JobReport(
-        id=head.id,
-        project=head.project,
-        kind=head.kind,
+        id=job.id,
+        project=job.project,
+        kind=job.kind,
         state=finish.state,
-        asked=head.asked,
+        asked=job.asked,
         because=finish.error.message,
         tried=finish.tried,
-        events=jobs.events_of(connection, head.id),
-        stages=jobs.stages_of(connection, head.id),
-        labels=jobs.labels_of(row),
+        events=(*events, JobEvent(state=finish.state, at=ended, detail=finish.error.message)),
+        stages=jobs.stages_of(connection, job.id),
+        durations=durations(events, jobs.stages_of(connection, job.id), ended),
+        labels=jobs.labels_of(job),
         error=finish.error,
     )
-    return jobs.end(connection, report, at=ended)
+    return end(connection, finish.call, report, ended)

@@ -1,6 +1,7 @@
 """From what the stages kept to results and a report; used by the last stages and by readers."""
 
 import asyncio
+import functools
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,15 +11,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from activities import transpile, validate
-from activities.checkpoint import load
+from activities import steps
+from activities.checkpoint import Documents, read_documents
 from activities.documents import CompiledDocument, ProcessedDocument, SubmittedDocument, ValidatedDocument
-from activities.plan_route import STEP as PLAN_STEP
-from activities.submit import step_of as submit_step
 from circuits.assembly import assemble, is_complete
 from circuits.runnable import pubs_of
 from qurable.contracts.executions import Piece
-from qurable.contracts.jobs import JobHead, read_request
+from qurable.contracts.jobs import read_request
 from qurable.contracts.pubs import EstimatePub, SamplePub
 from qurable.contracts.reports import (
     CircuitProvenance,
@@ -30,7 +29,7 @@ from qurable.contracts.reports import (
     State,
 )
 from qurable.contracts.results import EstimateResult, SampleResult
-from qurable.contracts.routes import Route
+from qurable.contracts.routes import Route, Rung
 from qurable.names import Activity
 from store import jobs, results
 from store.database import Database
@@ -42,21 +41,31 @@ class Kept:
     """Everything the store has of a rung that was submitted."""
 
     validated: ValidatedDocument
+    rung: Rung
     route: Route
     compiled: CompiledDocument
     submitted: SubmittedDocument
     pieces: Sequence[Piece]
 
 
-def read_kept(connection: Connection, job_id: str, rung: int) -> Kept | None:
+def find_kept(connection: Connection, documents: Documents, rung: int) -> Kept | None:
     """What the stages of a rung kept; None before it was submitted."""
-    validated = load(connection, job_id, validate.STEP, ValidatedDocument)
-    route = load(connection, job_id, PLAN_STEP, Route)
-    compiled = load(connection, job_id, transpile.step_of(rung), CompiledDocument)
-    submitted = load(connection, job_id, submit_step(rung), SubmittedDocument)
-    if validated is None or route is None or compiled is None or submitted is None:
+    submitted = documents.find(steps.submit(rung), SubmittedDocument)
+    if submitted is None:
         return None
-    return Kept(validated, route, compiled, submitted, results.get(connection, submitted.job.key.tag))
+    return Kept(
+        documents.need(steps.VALIDATE, ValidatedDocument),
+        documents.need(steps.PLAN_ROUTE, Route).rungs[rung],
+        documents.need(steps.PLAN_ROUTE, Route),
+        documents.need(steps.transpile(rung), CompiledDocument),
+        submitted,
+        results.get(connection, submitted.job.key.tag),
+    )
+
+
+def read_kept(connection: Connection, job_id: str, rung: int) -> Kept | None:
+    """What the store has of a rung; None before it was submitted."""
+    return find_kept(connection, read_documents(connection, job_id), rung)
 
 
 async def assemble_results(shelf: StoreShelf, kept: Kept) -> list[SampleResult | EstimateResult | None]:
@@ -90,9 +99,9 @@ async def results_of(
     return [] if kept is None else await assemble_results(shelf, kept)
 
 
-def provenance(kept: Kept, request_hash: str) -> Provenance:
+def provenance(kept: Kept) -> Provenance:
     """What is needed to run the job again."""
-    rung = kept.route.rungs[0]
+    rung = kept.rung
     methods = kept.submitted.methods
     notes: dict[int, dict[str, Any]] = {}
     for piece in kept.pieces:
@@ -121,7 +130,7 @@ def provenance(kept: Kept, request_hash: str) -> Provenance:
             )
         )
     return Provenance(
-        request=request_hash,
+        request=kept.validated.request,
         seed=kept.validated.seed if kept.submitted.seeds else None,
         seed_minted=kept.validated.seed_minted,
         method=", ".join(dict.fromkeys(method for method, _ in kinds)),
@@ -138,6 +147,7 @@ def provenance(kept: Kept, request_hash: str) -> Provenance:
     )
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Versions of everything that decides an answer."""
     return {
@@ -167,32 +177,27 @@ def durations(events: Sequence[JobEvent], stages: Sequence[StageRecord], ended: 
 
 
 def build_report(
-    connection: Connection,
-    head: JobHead,
-    kept: Kept,
-    processed: ProcessedDocument,
-    ended: datetime,
-    labels: dict[str, str],
+    connection: Connection, job_id: str, kept: Kept, processed: ProcessedDocument, ended: datetime
 ) -> JobReport:
     """The report of a job that was answered, without its results."""
-    rung = kept.route.rungs[0]
-    events, stages = jobs.events_of(connection, head.id), jobs.stages_of(connection, head.id)
+    job = jobs.need(connection, job_id)
+    events, stages = jobs.events_of(connection, job_id), jobs.stages_of(connection, job_id)
     return JobReport(
-        id=head.id,
-        project=head.project,
-        kind=head.kind,
+        id=job.id,
+        project=job.project,
+        kind=job.kind,
         state=State.COMPLETED,
-        asked=head.asked,
-        served_by=rung.name,
-        answer_kind=rung.target.answer_kind,
-        because=rung.because,
+        asked=job.asked,
+        served_by=kept.rung.name,
+        answer_kind=kept.rung.target.answer_kind,
+        because=kept.rung.because,
         results_in_store=processed.size,
         answer=processed.answer,
         route=kept.route,
-        events=(*events, JobEvent(state=State.COMPLETED, at=ended, backend=rung.name)),
+        events=(*events, JobEvent(state=State.COMPLETED, at=ended, backend=kept.rung.name)),
         stages=stages,
         durations=durations(events, stages, ended),
-        provenance=processed.provenance,
+        provenance=processed.provenance.model_copy(update={"request": job.body_hash}),
         warnings=processed.warnings,
-        labels=labels,
+        labels=jobs.labels_of(job),
     )

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
 from temporalio import activity
 
+from activities import steps
 from activities.boundary import speaks_temporal
-from activities.checkpoint import Checkpoints, Outcome, load, timed
+from activities.checkpoint import Checkpoints, Documents, Outcome, timed
 from activities.documents import CompiledDocument, SubmittedDocument, ValidatedDocument
-from activities.transpile import step_of as transpile_step
 from backends.aer import aer_version
 from backends.registry import Registry
 from circuits.methods import choose_noisy
@@ -21,21 +20,15 @@ from qurable.contracts.executions import IsaPub, Submission, SubmissionKey
 from qurable.contracts.jobs import SimulatorOptions, read_request
 from qurable.contracts.pubs import EstimatePub, SamplePub, shots_for
 from qurable.contracts.reports import State
-from qurable.contracts.routes import MethodChoice, Rung
+from qurable.contracts.routes import MethodChoice, Route, Rung
 from qurable.contracts.stages import StageCall, Submitted
 from qurable.contracts.targets import AnswerKind
-from qurable.errors import InternalError
 from qurable.names import Activity
 from store import submissions
 from store.database import now
 from store.shelf import StoreShelf
 
 SMALL_RESULT_BYTES = 256 * 1024
-
-
-def step_of(rung: int) -> str:
-    """Name of the step for a rung."""
-    return f"submit-{rung}"
 
 
 @dataclass(frozen=True)
@@ -77,18 +70,24 @@ class Submit:
             HybridError: As the backend's class says.
         """
 
-        def kept(connection: Connection) -> Submitted | None:
-            document = load(connection, call.head.id, step_of(call.rung), SubmittedDocument)
+        def kept(documents: Documents) -> Submitted | None:
+            document = documents.find(steps.submit(call.rung), SubmittedDocument)
             return None if document is None else brief(document)
 
-        return await self._checkpoints.once(call, kept, lambda: self._work(call))
+        return await self._checkpoints.once(call, kept, lambda documents: self._work(call, documents))
 
-    async def _work(self, call: StageCall) -> Outcome[Submitted]:
+    async def _work(self, call: StageCall, documents: Documents) -> Outcome[Submitted]:
         began = now()
-        parts = await self._parts(call)
+        validated = documents.need(steps.VALIDATE, ValidatedDocument)
+        rung = documents.need(steps.PLAN_ROUTE, Route).rungs[call.rung]
+        compiled = documents.need(steps.transpile(call.rung), CompiledDocument)
+        request = read_request(await self._shelf.artifact(validated.request))
+        kind, pubs = pubs_of(request)
+        parts = _Parts(rung, validated, compiled, pubs, request.simulator, kind)
         methods = self._methods(parts)
-        submission = _submission(call.head.id, parts, methods)
-        await self._checkpoints.database.write(submissions.intend, submission.key)
+        submission = _submission(call.job_id, parts, methods)
+        if not parts.rung.target.simulator:  # a simulator's intent and handle are one transaction
+            await self._checkpoints.database.write(submissions.intend, submission.key)
         self._checkpoints.failpoint(f"{call.step}:intended")
         job = await self._registry.get(parts.rung.name).submit(submission)
         self._checkpoints.failpoint(f"{call.step}:submitted")
@@ -100,22 +99,8 @@ class Submit:
             noise=submission.noise,
             precision=parts.options.precision if parts.rung.target.simulator else "",
         )
-        row = timed(step_of(call.rung), Activity.SUBMIT, began, document)
+        row = timed(steps.submit(call.rung), Activity.SUBMIT, began, document)
         return Outcome(brief(document), [row], [(State.SUBMITTED, now(), job.key.tag)])
-
-    async def _parts(self, call: StageCall) -> _Parts:
-        def read(connection: Connection) -> tuple[ValidatedDocument | None, CompiledDocument | None]:
-            return (
-                load(connection, call.head.id, "validate", ValidatedDocument),
-                load(connection, call.head.id, transpile_step(call.rung), CompiledDocument),
-            )
-
-        validated, compiled = await self._checkpoints.database.read(read)
-        if validated is None or compiled is None or call.on is None:
-            raise InternalError(f"job {call.head.id!r} has nothing to submit")
-        request = read_request(await self._shelf.artifact(validated.request))
-        kind, pubs = pubs_of(request)
-        return _Parts(call.on, validated, compiled, pubs, request.simulator, kind)
 
     def _methods(self, parts: _Parts) -> tuple[MethodChoice, ...]:
         """How each distinct circuit is simulated; for a noisy simulator only the compiled circuit tells."""

@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import Connection
 from temporalio import activity
 
+from activities import steps
 from activities.boundary import speaks_temporal
-from activities.checkpoint import Checkpoints, Outcome, load, timed
+from activities.checkpoint import Checkpoints, Documents, Outcome, timed
 from activities.documents import CompiledCircuit, CompiledDocument, ValidatedDocument
 from backends.registry import Registry
 from isolation.limits import MIB, Limits
@@ -19,7 +20,7 @@ from qurable.contracts.base import digest
 from qurable.contracts.circuits import ParsedCircuit
 from qurable.contracts.jobs import Method, TranspileOptions, read_request
 from qurable.contracts.reports import State
-from qurable.contracts.routes import Rung
+from qurable.contracts.routes import Route, Rung
 from qurable.contracts.stages import Compiled, StageCall
 from qurable.contracts.targets import AnswerKind
 from qurable.errors import InternalError, OutOfTime
@@ -38,11 +39,6 @@ _WORTH_STORING = 100
 _REMEMBERED = 1024
 _SIMULATOR_LEVEL = 0
 _DEVICE_LEVEL = 2
-
-
-def step_of(rung: int) -> str:
-    """Name of the step for a rung."""
-    return f"transpile-{rung}"
 
 
 class Transpile:
@@ -75,18 +71,16 @@ class Transpile:
             UnsupportedCircuit: The target cannot run one of them.
         """
 
-        def kept(connection: Connection) -> Compiled | None:
-            document = load(connection, call.head.id, step_of(call.rung), CompiledDocument)
+        def kept(documents: Documents) -> Compiled | None:
+            document = documents.find(steps.transpile(call.rung), CompiledDocument)
             return None if document is None else brief(document)
 
-        return await self._checkpoints.once(call, kept, lambda: self._work(call))
+        async def work(documents: Documents) -> Outcome[Compiled]:
+            rung = documents.need(steps.PLAN_ROUTE, Route).rungs[call.rung]
+            outcome = await self.work(call, documents.need(steps.VALIDATE, ValidatedDocument), rung)
+            return Outcome(brief(outcome.answer), outcome.rows, outcome.events, outcome.writes)
 
-    async def _work(self, call: StageCall) -> Outcome[Compiled]:
-        validated = await self._checkpoints.database.read(load, call.head.id, "validate", ValidatedDocument)
-        if validated is None or call.on is None:
-            raise InternalError(f"job {call.head.id!r} has nothing to transpile")
-        outcome = await self.work(call, validated, call.on)
-        return Outcome(brief(outcome.answer), outcome.rows, outcome.events, outcome.writes)
+        return await self._checkpoints.once(call, kept, work)
 
     async def work(
         self, call: StageCall, validated: ValidatedDocument, rung: Rung
@@ -106,7 +100,7 @@ class Transpile:
 
         summary = brief(document)
         detail = f"depth {summary.depth}, {summary.two_qubit_gates} two-qubit gates, {summary.hits} of {summary.circuits} from the cache"
-        row = timed(step_of(call.rung), Activity.TRANSPILE, began, document)
+        row = timed(steps.transpile(call.rung), Activity.TRANSPILE, began, document)
         return Outcome(document, [row], [(State.COMPILED, now(), detail)], [keep])
 
     async def _one(self, circuit: ParsedCircuit, rung: Rung, options: TranspileOptions) -> CompiledCircuit:

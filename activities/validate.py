@@ -10,8 +10,9 @@ from pydantic_core import to_json
 from sqlalchemy import Connection
 from temporalio import activity
 
+from activities import steps
 from activities.boundary import speaks_temporal
-from activities.checkpoint import Checkpoints, Outcome, load, timed
+from activities.checkpoint import Checkpoints, Documents, Outcome, timed
 from activities.documents import ValidatedDocument
 from circuits.problems import is_diagonal
 from circuits.runnable import bit_of_variable, check_pub, pubs_of
@@ -23,18 +24,16 @@ from qurable.contracts.circuits import Circuit, ParsedCircuit
 from qurable.contracts.jobs import EstimateJob, SampleJob, SolveJob, read_request
 from qurable.contracts.problems import LinearProgram
 from qurable.contracts.reports import State
-from qurable.contracts.stages import StageCall, Validated
+from qurable.contracts.stages import PrepareCall, Validated
 from qurable.names import Activity
-from store import artifacts, jobs
+from store import artifacts
 from store.artifacts import ArtifactKind
 from store.database import now
 from store.shelf import StoreShelf
 
-STEP = "validate"
-
 _PARSE_LIMITS = Limits(memory_bytes=2048 * MIB, wall_seconds=120.0, cpu_seconds=120.0)
 _REMEMBERED = 512
-_SEED_BITS = 31
+_SEEDS = 2**31
 
 
 class Validate:
@@ -58,28 +57,33 @@ class Validate:
 
     @activity.defn(name=Activity.VALIDATE)
     @speaks_temporal
-    async def validate(self, call: StageCall, body: Any = None) -> Validated:
-        """Check the request; `body` stands for the stored one where the caller's own stage rewrote it.
+    async def validate(self, call: PrepareCall, body: Any) -> Validated:
+        """Check a request that the caller's own stage rewrote; `body` is what it made of it.
 
         Raises:
             RequestRejected: Naming the thing, the limit and the way out.
         """
 
-        def kept(connection: Connection) -> Validated | None:
-            document = load(connection, call.head.id, STEP, ValidatedDocument)
+        def kept(documents: Documents) -> Validated | None:
+            document = documents.find(steps.VALIDATE, ValidatedDocument)
             return None if document is None else brief(document)
 
-        return await self._checkpoints.once(call, kept, lambda: self._work(call, body))
+        async def work(_: Documents) -> Outcome[Validated]:
+            outcome = await self.work(call, to_json(body))
+            return Outcome(brief(outcome.answer), outcome.rows, outcome.events, outcome.writes)
 
-    async def _work(self, call: StageCall, body: Any) -> Outcome[Validated]:
-        outcome = await self.work(call, None if body is None else to_json(body))
-        return Outcome(brief(outcome.answer), outcome.rows, outcome.events, outcome.writes)
+        return await self._checkpoints.once(call.call, kept, work)
 
-    async def work(self, call: StageCall, body: bytes | None) -> Outcome[ValidatedDocument]:
-        """The stage itself, for its own activity and for the merged one."""
+    async def work(self, call: PrepareCall, body: bytes | None = None) -> Outcome[ValidatedDocument]:
+        """The stage itself, for its own activity and for the merged one.
+
+        Args:
+            call: The stage, and the stored request.
+            body: What runs in its place.
+        """
         began = now()
         if body is None:
-            body = await self._request(call.head.id)
+            body = await self._shelf.artifact(call.request)
         request = read_request(body)
         kind, pubs = pubs_of(request)
         sources = {pub.circuit.source_hash: pub.circuit for pub in pubs}
@@ -96,32 +100,24 @@ class Validate:
             request=digest(body),
             circuits=circuits,
             circuit_of=circuit_of,
-            seed=minted_seed(call.head.id) if request.seed is None else request.seed,
+            seed=minted_seed(call.call.job_id) if request.seed is None else request.seed,
             seed_minted=request.seed is None,
             bit_of_variable=await self._bits(request, circuits),
             warnings=tuple(dict.fromkeys(warnings)),
         )
-        kept_body = body
+        artifact = body
 
         def keep(connection: Connection) -> None:
-            artifacts.put(connection, ArtifactKind.REQUEST, [kept_body])
+            if document.request != call.request:
+                artifacts.put(connection, ArtifactKind.REQUEST, [artifact])
             artifacts.put(connection, ArtifactKind.CIRCUIT, [qpy for _, qpy in parsed])
 
         for circuit, qpy in parsed:
             self._shelf.remember(circuit.qpy, qpy)
+        self._shelf.remember(document.request, artifact)
         detail = f"{len(pubs)} pubs to {kind}, {len(circuits)} circuits"
-        return Outcome(
-            document,
-            [timed(STEP, Activity.VALIDATE, began, document)],
-            [(State.VALIDATED, now(), detail)],
-            [keep],
-        )
-
-    async def _request(self, job_id: str) -> bytes:
-        row = await self._checkpoints.database.read(jobs.find, job_id)
-        if row is None:
-            raise LookupError(f"job {job_id!r} was never accepted")
-        return await self._shelf.artifact(row.request)
+        row = timed(steps.VALIDATE, Activity.VALIDATE, began, document)
+        return Outcome(document, [row], [(State.VALIDATED, now(), detail)], [keep])
 
     async def _parse(self, circuits: Sequence[Circuit]) -> list[tuple[ParsedCircuit, bytes]]:
         """Parsed circuits in order; those that this worker has parsed before come from memory."""
@@ -166,7 +162,8 @@ def brief(document: ValidatedDocument) -> Validated:
 
 def minted_seed(job_id: str) -> int:
     """A base seed for a job that gave none: the same for the same job, different from its siblings'."""
-    return int(digest(f"seed\0{job_id}")[:8], 16) % 2**_SEED_BITS
+    seed: int = int(digest(f"seed\0{job_id}")[:8], 16) % _SEEDS
+    return seed
 
 
 def _memory_key(circuit: Circuit) -> str:

@@ -7,15 +7,14 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection
 from temporalio import activity
 
 from activities.boundary import beat, speaks_temporal
-from activities.checkpoint import Checkpoints, Outcome, load, timed
+from activities.checkpoint import Checkpoints, Documents, Outcome, timed
 from backends.registry import Registry
 from qurable.backend import QuantumBackend, Simulator, StillWaiting
 from qurable.contracts.executions import JobRef, Phase
-from qurable.contracts.reports import State
+from qurable.contracts.reports import JobEvent, State
 from qurable.contracts.stages import StageCall, WaitCall, Waited
 from qurable.errors import (
     ExecutionFailed,
@@ -33,6 +32,7 @@ Clock = Callable[[], datetime]
 
 _POLL_SECONDS = (1.0, 60.0)
 _SECONDS_PER_JOB_AHEAD = 5.0
+_WORTH_A_NOTE_SECONDS = 0.2
 
 
 class Waiting:
@@ -58,11 +58,11 @@ class Waiting:
         """
         backend = self._registry.get(wait.job.backend)
 
-        async def work() -> Outcome[Waited]:
+        async def work(_: Documents) -> Outcome[Waited]:
             began = now()
             state = await backend.state(wait.job)
             if state.phase is Phase.QUEUED:
-                _check_limit(wait, QueueLimitReached, "waited in the queue of")
+                _check_limit(wait, wait.wait, QueueLimitReached, "waited in the queue of")
                 ahead = "" if state.queue_position is None else f", {state.queue_position} jobs ahead"
                 raise StillWaiting(
                     f"queued at {wait.job.backend!r}{ahead}", again_in=_pace(state.queue_position)
@@ -70,7 +70,9 @@ class Waiting:
             row = timed(wait.call.step, Activity.AWAIT_START, began, Waited())
             return Outcome(Waited(), [row], [(State.RUNNING, now(), f"as {wait.job.backend!r} says")])
 
-        return await self._checkpoints.once(wait.call, lambda connection: _kept(connection, wait.call), work)
+        return await self._checkpoints.once(
+            wait.call, lambda documents: documents.find(wait.call.step, Waited), work
+        )
 
     @activity.defn(name=Activity.AWAIT_DONE)
     @speaks_temporal
@@ -84,28 +86,28 @@ class Waiting:
         backend = self._registry.get(wait.job.backend)
         work = self._run if isinstance(backend, Simulator) else self._ask
         return await self._checkpoints.once(
-            wait.call, lambda connection: _kept(connection, wait.call), lambda: work(wait, backend)
+            wait.call, lambda documents: documents.find(wait.call.step, Waited), lambda _: work(wait, backend)
         )
 
     async def _run(self, wait: WaitCall, backend: QuantumBackend) -> Outcome[Waited]:
         assert isinstance(backend, Simulator)  # noqa: S101  for the type checker
         began = now()
         note = _Note(self._checkpoints.database, wait.call)
-        limit = wait.call.head.limits.run.total_seconds()
+        limit = wait.run.total_seconds()
         try:
             async with asyncio.timeout(limit):
                 await backend.run(wait.job, note.running)
         except StillWaiting as waiting:
             await note.write(State.QUEUED, str(waiting))
-            _check_limit(wait, QueueLimitReached, "waited for room on")
+            _check_limit(wait, wait.wait, QueueLimitReached, "waited for room on")
             raise
         except TimeoutError:
             raise RunLimitReached(
                 f"the job ran for {limit:g} s on {wait.job.backend!r}, its limit: allow more with limits.run"
             ) from None
         finally:
-            await note.settled()
-        return Outcome(Waited(), [timed(wait.call.step, Activity.AWAIT_DONE, began, Waited())])
+            events = await note.settled()
+        return Outcome(Waited(), [timed(wait.call.step, Activity.AWAIT_DONE, began, Waited())], events)
 
     async def _ask(self, wait: WaitCall, backend: QuantumBackend) -> Outcome[Waited]:
         began = now()
@@ -121,57 +123,60 @@ class Waiting:
                 )
             case Phase.LOST:
                 raise JobLost(f"{wait.job.backend!r} no longer knows job {wait.job.handle!r}")
-        _check_limit(wait, RunLimitReached, "ran on")
+        _check_limit(wait, wait.run, RunLimitReached, "ran on")
         raise StillWaiting(
             f"{state.phase} at {wait.job.backend!r}", again_in=timedelta(seconds=_POLL_SECONDS[0])
         )
 
 
 class _Note:
-    """Writes down that a simulation has begun, without keeping it waiting."""
+    """Writes down that a simulation runs, unless it is over before anybody could look."""
 
     def __init__(self, database: Database, call: StageCall) -> None:
         self._database = database
         self._call = call
+        self._began: datetime | None = None
         self._writing: asyncio.Task[None] | None = None
 
     def running(self, message: str) -> None:
         """The simulation says how far it is."""
-        if self._writing is None:
-            self._writing = asyncio.create_task(self.write(State.RUNNING, ""))
+        if self._began is None:
+            self._began = now()
+            self._writing = asyncio.create_task(self._write_later(self._began))
         beat(message)
 
-    async def write(self, state: State, detail: str) -> None:
-        """Write an event; the first of a state stands."""
-        call = self._call
-        await self._database.write(
-            jobs.add_event, call.head.id, state, at=now(), rung=call.rung, backend=call.backend, detail=detail
-        )
+    async def _write_later(self, began: datetime) -> None:
+        await asyncio.sleep(_WORTH_A_NOTE_SECONDS)
+        await self.write(State.RUNNING, "", began)
 
-    async def settled(self) -> None:
-        """Wait until what was begun is written."""
-        if self._writing is not None:
-            await self._writing
+    async def write(self, state: State, detail: str, at: datetime | None = None) -> None:
+        """Write an event; the first of a state stands."""
+        event = JobEvent(state=state, at=at or now(), backend=self._call.backend, detail=detail)
+        await self._database.write(jobs.add_events, self._call.job_id, [event], rung=self._call.rung)
+
+    async def settled(self) -> list[tuple[State, datetime, str]]:
+        """Stop writing; gives back what is not written yet, for the transaction that ends the stage."""
+        if self._began is None or self._writing is None:
+            return []
+        self._writing.cancel()
+        await asyncio.wait([self._writing])
+        return [(State.RUNNING, self._began, "")]
 
 
 def _failure(job: JobRef, error: HybridError | None) -> HybridError:
     return error or ExecutionFailed(f"job {job.handle!r} failed at {job.backend!r} without a reason")
 
 
-def _check_limit(wait: WaitCall, limit: type[HybridError], what: str) -> None:
+def _check_limit(wait: WaitCall, allowed: timedelta, limit: type[HybridError], what: str) -> None:
     """Raise where the wait has taken longer than the job allows, counted from the stage's first attempt."""
     since = activity.info().scheduled_time
     waited = datetime.now(UTC) - since
-    if waited >= wait.limit:
+    if waited >= allowed:
         raise limit(
-            f"the job {what} {wait.job.backend!r} for {waited.total_seconds():.0f} s, its limit of {wait.limit} is reached"
+            f"the job {what} {wait.job.backend!r} for {waited.total_seconds():.0f} s, its limit of {allowed} is reached"
         )
 
 
 def _pace(ahead: int | None) -> timedelta:
     lowest, highest = _POLL_SECONDS
     return timedelta(seconds=min(highest, max(lowest, _SECONDS_PER_JOB_AHEAD * (ahead or 0))))
-
-
-def _kept(connection: Connection, call: StageCall) -> Waited | None:
-    return load(connection, call.head.id, call.step, Waited)

@@ -26,7 +26,7 @@ class Withdraw:
     @speaks_temporal
     async def withdraw(self, call: StageCall) -> Waited:
         """Cancel every submission of the job, by key, since a submit that timed out yields no id."""
-        for key in await self._checkpoints.database.read(submissions.of_job, call.head.id):
+        for key in await self._checkpoints.database.read(submissions.of_job, call.job_id):
             await self._registry.get(key.backend).cancel(key)
             await self._checkpoints.database.write(submissions.withdraw, key)
         return Waited()

@@ -74,6 +74,7 @@ class AerGpuBackend(AerBackend):
 
 @functools.cache
 def aer_version() -> str:
+    """Version of the Aer build that is installed, CPU or GPU."""
     from importlib.metadata import PackageNotFoundError, version
 
     for distribution in ("qiskit-aer", "qiskit-aer-gpu"):

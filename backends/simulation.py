@@ -102,9 +102,7 @@ class SimulatedBackend:
                     needed_bytes=_lease_bytes(pub),
                     limit_bytes=capacity,
                 )
-        body = submission.model_dump_json().encode()
-        handle = await self._engine.shelf.keep_artifact("submission", body)
-        return self._ref(submission.key, await self._engine.shelf.keep_handle(submission.key, handle))
+        return self._ref(submission.key, await self._engine.shelf.keep_submission(submission))
 
     async def find(self, key: SubmissionKey) -> JobRef | None:
         """The job of this key, if it was submitted."""

@@ -284,14 +284,11 @@ class _Encoder:
             return ["parameter", expression.name]
         if not expression.parameters:
             return self.value(expression.numeric())
-        # The replay holds the exact operations and numbers; `str` rounds them.
+        replay = expression._qpy_replay  # noqa: SLF001  the exact operations and numbers; `str` rounds them
         return [
             "expression",
-            *(
-                [str(step.op), self.operand(step.lhs), self.operand(step.rhs)]
-                for step in expression._qpy_replay
-            ),
-        ]  # noqa: SLF001
+            *([str(step.op), self.operand(step.lhs), self.operand(step.rhs)] for step in replay),
+        ]
 
     def operand(self, side: Any) -> Any:
         if isinstance(side, ParameterExpression) and side.parameters and not isinstance(side, Parameter):

@@ -45,7 +45,7 @@ def map_to_paulis(problem: FermionicHamiltonian) -> dict[Product, float]:
 
 
 def _ladder(mode: int, kind: str, modes: int, mapping: str) -> Operator:
-    """a or a-dagger of a mode: half the sum of an X-like string and, with a sign, i times a Y-like string."""
+    """A or a-dagger of a mode: half the sum of an X-like string and, with a sign, i times a Y-like string."""
     if mapping == "jordan_wigner":
         tail = tuple((qubit, "Z") for qubit in range(mode))
         x_like, y_like = (*tail, (mode, "X")), (*tail, (mode, "Y"))

@@ -4,6 +4,7 @@ Figures: a statevector takes 16 B x 2^n, a density matrix 16 B x 4^n, a matrix p
 summed over its sites; single precision halves them.
 """
 
+import itertools
 from collections.abc import Sequence
 
 from qurable.contracts.circuits import CircuitTraits
@@ -166,7 +167,7 @@ def _chain_bytes(traits: CircuitTraits, options: SimulatorOptions) -> int:
     )
     cap = float("inf") if options.max_bond is None else float(options.max_bond)
     bonds = [1.0, *(min(2.0 ** min(rank, 60.0), cap) for rank in ranks), 1.0]
-    sites = sum(32.0 * left * right for left, right in zip(bonds, bonds[1:], strict=False))
+    sites = sum(32.0 * left * right for left, right in itertools.pairwise(bonds))
     return int(min(sites * _MPS_WORKSPACE, 2.0**62))
 
 

@@ -36,7 +36,7 @@ _NOT_COMPILED_TO = frozenset(
 """Operations of Aer's that are no gates, or that nothing should be translated to."""
 
 
-class _MeasurementProperties(InstructionProperties):  # type: ignore[misc]
+class _MeasurementProperties(InstructionProperties):
     """Readout with its two error probabilities, where Aer's noise model looks for them."""
 
     prob_meas1_prep0: float
@@ -160,7 +160,7 @@ def _entries(operation: TargetOperation, number: dict[int, int] | None) -> dict[
         if number is not None:
             if any(qubit not in number for qubit in qubits):
                 continue
-            qubits = tuple(number[qubit] for qubit in qubits)  # noqa: PLW2901  the renumbered tuple replaces it
+            qubits = tuple(number[qubit] for qubit in qubits)
         duration, error = operation.durations[at], operation.errors[at]
         if operation.prob_meas1_prep0 and operation.prob_meas0_prep1:
             readout = _MeasurementProperties(duration, error)
@@ -176,11 +176,9 @@ def _entries(operation: TargetOperation, number: dict[int, int] | None) -> dict[
 def _library() -> dict[str, Any]:
     simulator = AerSimulator(method="statevector").target
     library = {name: simulator.operation_from_name(name) for name in simulator.operation_names}
-    return (
-        library
-        | get_standard_gate_name_mapping()
-        | {"measure": Measure(), "reset": Reset(), "delay": Delay(Parameter("t"))}
-    )
+    library |= get_standard_gate_name_mapping()
+    library |= {"measure": Measure(), "reset": Reset(), "delay": Delay(Parameter("t"))}
+    return library
 
 
 def _instruction(name: str) -> Any:

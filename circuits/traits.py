@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from qiskit.circuit import CircuitInstruction, Measure, ParameterExpression, QuantumCircuit, Reset
+from qiskit.circuit import CircuitInstruction, Measure, ParameterExpression, QuantumCircuit, Qubit, Reset
 
 from qurable.contracts.circuits import CircuitTraits
 from qurable.errors import CircuitRejected
@@ -93,7 +93,7 @@ def _is_quarter_turn(angle: Any) -> bool:
 
 def _is_dynamic(circuit: QuantumCircuit) -> bool:
     """Whether it measures and goes on, resets, or has classical control flow."""
-    measured = set()
+    measured: set[Qubit] = set()
     for item in circuit.data:
         if item.is_control_flow() or isinstance(item.operation if item.name == "reset" else None, Reset):
             return True

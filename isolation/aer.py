@@ -85,10 +85,9 @@ def simulate(payload: Any, emit: Emit) -> Any:
             [piece, ...]}` with pieces `{"pub", "isa", "layout", "shape", "parameters", "values", "observables",
             "shots", "seed", "start", "stop"}`: `shape` is that of all bindings, `values` are float64 rows of
             the piece's own.
-
-    Emits:
-        `{"pub", "start", "stop", "data": npz, "notes", "seconds"}` for each piece. The npz holds `bits`,
-        uint8 of shape (stop - start, shots, bytes), or `index`, `evs`, `stds` of flat positions in the result.
+        emit: Is given `{"pub", "start", "stop", "data": npz, "notes", "seconds"}` for each piece. The npz holds
+            `bits`, uint8 of shape (stop - start, shots, bytes), or `index`, `evs`, `stds` of flat positions in the
+            result.
     """
     run = _Run(payload)
     piece_of = _sample if payload["kind"] == "sample" else _estimate
@@ -185,7 +184,7 @@ def _notes(result: Any) -> dict[str, Any]:
 def _estimate(run: _Run, piece: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     observables = Observables.read(piece["observables"])
     original = run.circuit(piece["isa"])
-    layout = piece["layout"] or range(original.num_qubits)
+    layout = dict(enumerate(piece["layout"] or range(original.num_qubits)))
     sums = [
         {placed(product, layout): factor for product, factor in observable.paulis().items()}
         for observable in observables.items
@@ -300,7 +299,7 @@ def _contiguous(numbers: Sequence[int]) -> list[tuple[int, int]]:
     return runs
 
 
-class _Device(BackendV2):  # type: ignore[misc]
+class _Device(BackendV2):
     """As much of a backend as Aer's noise model wants to see."""
 
     def __init__(self, document: TargetDocument, active: tuple[int, ...]) -> None:

@@ -202,7 +202,8 @@ class Nursery:
             asyncio.get_running_loop().remove_reader(zygote.control)
             zygote.control.close()
         gone = ChildCrashed("the process that starts children died", status=0)
-        for waiting in (zygote.ready, *zygote.forked.values()):
+        waiters: list[asyncio.Future[Any]] = [zygote.ready, *zygote.forked.values()]
+        for waiting in waiters:
             if not waiting.done():
                 waiting.set_exception(gone)
                 waiting.exception()  # seen, so that nobody complains when nobody waits
@@ -259,6 +260,14 @@ class ChildPool:
                 else:
                     self._nursery.kill(child)
         return _result(answer, limits, what)
+
+    async def __aenter__(self) -> Self:
+        """The pool itself; children are forked when tasks come."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        while self._idle:
+            self._nursery.kill(self._idle.pop())
 
     async def _converse(
         self, child: _Child, task: str, payload: Any, limits: Limits, on_event: OnEvent | None, what: str

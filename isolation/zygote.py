@@ -59,11 +59,11 @@ def main(control_fd: int) -> None:
     _tell(control, ["ready"])
     children: set[int] = set()
     while True:
-        readable, _, _ = select.select([control, wake_read], [], [])
+        readable, _, _ = select.select([control.fileno(), wake_read], [], [])
         if wake_read in readable:
             os.read(wake_read, 4096)
             _reap(control, children)
-        if control in readable and not _serve(control, children, (wake_read, wake_write)):
+        if control.fileno() in readable and not _serve(control, children, (wake_read, wake_write)):
             return
 
 

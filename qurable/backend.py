@@ -118,6 +118,10 @@ class Shelf(Protocol):
         """Give a submission its handle unless it has one; gives back the one that stands."""
         ...
 
+    async def keep_submission(self, submission: Submission) -> str:
+        """Keep a whole submission and give it the SHA-256 of it as its handle; gives back the one that stands."""
+        ...
+
     async def withdrawn(self, key: SubmissionKey) -> bool:
         """Whether the submission was withdrawn."""
         ...

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from pathlib import Path
@@ -60,7 +60,7 @@ class BlockingQurable:
         stream = self._client.events(job_id)
         while True:
             try:
-                yield self._wait(anext(stream))
+                yield self._wait(_next(stream))
             except StopAsyncIteration:
                 return
 
@@ -97,3 +97,7 @@ class BlockingQurable:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+async def _next(stream: AsyncIterator[T]) -> T:
+    return await anext(stream)

@@ -197,12 +197,14 @@ class Qurable:
     async def _report(self, job_id: str) -> JobReport:
         handle = self.temporal.get_workflow_handle(job_id, result_type=JobReport)
         try:
-            return await handle.result()
+            report: JobReport = await handle.result()
         except WorkflowFailureError as failure:
             raise _ended(job_id, failure) from None
         except RPCError as failure:
             if failure.status is not RPCStatusCode.NOT_FOUND:
                 raise _unreachable(failure) from None
+        else:
+            return report
         report = await self.read_report(job_id)  # Temporal has forgotten it; the store has not
         if report.error is not None:
             raise from_error(job_id, report.error)
@@ -241,7 +243,7 @@ class Qurable:
         attempt = pending[0].attempt if pending else 1
         failure_message = await self._failure_message(pending[0]) if pending else ""
         try:
-            status = await handle.query("status", result_type=JobStatus, rpc_timeout=_QUERY)
+            status: JobStatus = await handle.query("status", result_type=JobStatus, rpc_timeout=_QUERY)
         except (RPCError, WorkflowQueryFailedError):
             state = (
                 _STATE_OF.get(description.status, State.ACCEPTED)
@@ -311,9 +313,9 @@ class Qurable:
         """What the workers offer; a backend that cannot run there says why."""
         return await self._read(ReadRequest(what="backends"), tuple[TargetSnapshot, ...])
 
-    async def _read(self, request: ReadRequest, kind: Any) -> Any:
+    async def _read(self, request: ReadRequest, kind: type[T]) -> T:
         try:
-            return await self.temporal.execute_workflow(
+            answer: T = await self.temporal.execute_workflow(
                 READ_STORE,
                 request,
                 id=f"qurable-read-{secrets.token_hex(8)}",
@@ -332,6 +334,7 @@ class Qurable:
             raise from_document(error) from None
         except RPCError as failure:
             raise _unreachable(failure) from None
+        return answer
 
     async def _rpc(self, call: Any) -> Any:
         try:

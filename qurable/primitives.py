@@ -40,7 +40,7 @@ _sharing = threading.Lock()
 
 def shared_client() -> BlockingQurable:
     """One client per process, for primitives that are given none."""
-    global _shared  # noqa: PLW0603  connected when first needed
+    global _shared
     with _sharing:
         if _shared is None:
             _shared = BlockingQurable()

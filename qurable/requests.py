@@ -3,14 +3,14 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from qurable.contracts.base import explain
+from qurable.contracts.base import Contract, explain
 from qurable.contracts.bindings import Bindings
 from qurable.contracts.circuits import Circuit, CircuitFormat
-from qurable.contracts.jobs import EstimateJob, SampleJob, SolveJob, parse_request
+from qurable.contracts.jobs import EstimateJob, SampleJob, SolveJob
 from qurable.contracts.observables import Observable, Observables
 from qurable.contracts.problems import Problem
 from qurable.contracts.pubs import EstimatePub, SamplePub
@@ -33,7 +33,7 @@ def sample(*pubs: Any, shots: int | None = None, **options: Any) -> SampleJob:
     Raises:
         RequestRejected: Naming the field.
     """
-    return _job({"kind": "sample", "pubs": [_sample_pub(pub, shots) for pub in pubs], **options})
+    return _job(SampleJob, {"kind": "sample", "pubs": [_sample_pub(pub, shots) for pub in pubs], **options})
 
 
 def estimate(*pubs: Any, precision: float | None = None, **options: Any) -> EstimateJob:
@@ -48,7 +48,9 @@ def estimate(*pubs: Any, precision: float | None = None, **options: Any) -> Esti
     Raises:
         RequestRejected: Naming the field.
     """
-    return _job({"kind": "estimate", "pubs": [_estimate_pub(pub, precision) for pub in pubs], **options})
+    return _job(
+        EstimateJob, {"kind": "estimate", "pubs": [_estimate_pub(pub, precision) for pub in pubs], **options}
+    )
 
 
 def solve(
@@ -60,23 +62,26 @@ def solve(
         RequestRejected: Naming the field.
     """
     pub = None if circuit is None else _sample_pub(circuit, shots)
-    return _job({"kind": "solve", "problem": problem, "pub": pub, **options})
+    return _job(SolveJob, {"kind": "solve", "problem": problem, "pub": pub, **options})
 
 
 def as_job(work: Any, **options: Any) -> AnyJob:
     """A job from whatever a client is given: a job as it is, anything else as something to sample."""
     if isinstance(work, SampleJob | EstimateJob | SolveJob):
         if options:
-            return _job({**{name: getattr(work, name) for name in type(work).model_fields}, **options})
+            return _job(
+                type(work), {**{name: getattr(work, name) for name in type(work).model_fields}, **options}
+            )
         return work
     return sample(work, **options)
 
 
-def _job(document: dict[str, Any]) -> Any:
-    try:
-        return parse_request(document)
-    except ValidationError as failure:
-        raise RequestRejected(explain(failure, "the job")) from None
+J = TypeVar("J", bound=AnyJob)
+C = TypeVar("C", bound=Contract)
+
+
+def _job(kind: type[J], document: dict[str, Any]) -> J:
+    return _checked(kind, "the job", **document)
 
 
 def _pieces(pub: Any) -> tuple[Any, ...]:
@@ -123,7 +128,7 @@ def _is_coerced(pub: Any) -> bool:
     return hasattr(pub, "circuit") and hasattr(pub, "parameter_values")
 
 
-def _checked(kind: Any, what: str, **fields: Any) -> Any:
+def _checked(kind: type[C], what: str, /, **fields: Any) -> C:
     try:
         return kind(**fields)
     except ValidationError as failure:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select
 
 from qurable.contracts.base import digest
 from qurable.errors import InternalError
-from store.database import insert_once, now
+from store.database import insert_all, now
 from store.schema import artifacts
 
 
@@ -23,18 +23,17 @@ class ArtifactKind(StrEnum):
 
 def put(connection: Connection, kind: ArtifactKind, bodies: Iterable[bytes]) -> list[str]:
     """Keep bodies; each is kept once. Gives back their hashes in order."""
-    rows = {digest(body): body for body in bodies}
-    if rows:
-        created = now()
-        insert_once(
-            connection,
-            artifacts,
-            [
-                {"hash": key, "kind": kind, "size": len(body), "body": body, "created_at": created}
-                for key, body in rows.items()
-            ],
-        )
-    return list(rows)
+    created = now()
+    keyed = {digest(body): body for body in bodies}
+    insert_all(
+        connection,
+        artifacts,
+        [
+            {"hash": key, "kind": kind, "size": len(body), "body": body, "created_at": created}
+            for key, body in keyed.items()
+        ],
+    )
+    return list(keyed)
 
 
 def get(connection: Connection, keys: Iterable[str]) -> Mapping[str, bytes]:

@@ -6,13 +6,14 @@ writers would otherwise sleep on each other's locks.
 
 import asyncio
 import fcntl
+import functools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, inspect, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
@@ -220,11 +221,23 @@ def _upgrade(engine: Engine) -> None:
         command.upgrade(config, "head")
 
 
-def insert_once(connection: Connection, table: Table, row: dict[str, Any] | list[dict[str, Any]]) -> bool:
-    """Insert rows whose keys are not there yet; whether any was new."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    inserted = connection.execute(dialect.insert(table).on_conflict_do_nothing(), row)
-    return bool(inserted.rowcount)
+def insert_once(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
+    """Insert a row unless its key is there; whether it was new."""
+    return bool(connection.execute(_insert(table, connection.dialect.name), row).rowcount)
+
+
+def insert_all(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Insert the rows whose keys are not there."""
+    if rows:
+        connection.execute(_insert(table, connection.dialect.name), rows)
+
+
+@functools.cache
+def _insert(table: Table, dialect: str) -> Insert:
+    """Built once: building a statement costs more than running it."""
+    if dialect == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    return postgresql.insert(table).on_conflict_do_nothing()
 
 
 def now() -> datetime:

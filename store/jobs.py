@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from qurable.contracts.jobs import JobHead
 from qurable.contracts.reports import FINAL, JobEvent, JobReport, JobSummary, StageRecord, State
+from qurable.errors import InternalError
 from store.database import insert_once, utc
 from store.schema import events, jobs, stages
 
@@ -55,7 +56,7 @@ def accept(
             "accepted_at": at,
         },
     )
-    row = connection.execute(select(jobs).where(jobs.c.id == head.id)).one()
+    row = connection.execute(_JOB, {"job_id": head.id}).one()
     state = State(row.state)
     if row.owner != owner and row.body_hash == head.body_hash and state not in FINAL:
         connection.execute(update(jobs).where(jobs.c.id == head.id).values(owner=owner))
@@ -63,49 +64,45 @@ def accept(
     return Owned(row.body_hash, state, read_report(row) if ended_by_another else None)
 
 
-def add_event(
-    connection: Connection,
-    job_id: str,
-    state: State,
-    *,
-    at: datetime,
-    rung: int = 0,
-    backend: str = "",
-    detail: str = "",
-) -> None:
-    """Record that a job entered a state; the first record of a state on a rung stands."""
-    new = insert_once(
-        connection,
-        events,
-        {
+def add_events(connection: Connection, job_id: str, entered: Sequence[JobEvent], *, rung: int = 0) -> None:
+    """Record that a job entered states; the first record of a state on a rung stands."""
+    new = False
+    for event in entered:
+        row = {
             "job_id": job_id,
             "rung": rung,
-            "state": state,
-            "at": at,
-            "backend": backend,
-            "detail": detail[:2000],
-        },
-    )
+            "state": event.state,
+            "at": event.at,
+            "backend": event.backend,
+            "detail": event.detail[:2000],
+        }
+        new = insert_once(connection, events, row) or new
     if new:
-        connection.execute(
-            update(jobs).where(jobs.c.id == job_id, jobs.c.ended_at.is_(None)).values(state=state)
-        )
+        connection.execute(_ENTER, {"job": job_id, "entered": entered[-1].state})
 
 
-def finished_stage(connection: Connection, job_id: str, step: str) -> bytes | None:
-    """What a step returned when it ran to its end; None if it has not."""
-    output = connection.execute(
-        select(stages.c.output).where(stages.c.job_id == job_id, stages.c.step == step)
-    ).scalar()
-    return None if output is None else zlib.decompress(output)
+_ENTER = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("job"), jobs.c.ended_at.is_(None))
+    .values(state=bindparam("entered"))
+)
 
 
-def finish_stage(connection: Connection, job_id: str, step: str, record: StageRecord, output: bytes) -> bytes:
-    """Record that a step ran to its end; gives back what the first to finish it returned."""
-    new = insert_once(
-        connection,
-        stages,
-        {
+def outputs(connection: Connection, job_id: str) -> dict[str, bytes]:
+    """What each step that ran to its end returned, deflated."""
+    return {row.step: row.output for row in connection.execute(_OUTPUTS, {"job_id": job_id})}
+
+
+_OUTPUTS = select(stages.c.step, stages.c.output).where(stages.c.job_id == bindparam("job_id"))
+
+
+def finish_stages(
+    connection: Connection, job_id: str, ended: Sequence[tuple[str, StageRecord, bytes]]
+) -> bool:
+    """Record that steps ran to their end, each with what it returned; whether nobody had recorded any of them."""
+    first = True
+    for step, record, output in ended:
+        row = {
             "job_id": job_id,
             "step": step,
             "stage": record.stage,
@@ -116,9 +113,9 @@ def finish_stage(connection: Connection, job_id: str, step: str, record: StageRe
             "worker": record.worker[:200],
             "parts": json.dumps(record.parts),
             "output": zlib.compress(output, 1),
-        },
-    )
-    return output if new else finished_stage(connection, job_id, step) or output
+        }
+        first = insert_once(connection, stages, row) and first
+    return first
 
 
 def end(connection: Connection, report: JobReport, *, at: datetime) -> JobReport:
@@ -142,7 +139,7 @@ def end(connection: Connection, report: JobReport, *, at: datetime) -> JobReport
 
 def find_report(connection: Connection, job_id: str) -> JobReport | None:
     """The report of a job that has ended, without its pubs' results."""
-    row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+    row = find(connection, job_id)
     return None if row is None else read_report(row)
 
 
@@ -153,21 +150,39 @@ def read_report(row: Row[Any]) -> JobReport | None:
 
 def find(connection: Connection, job_id: str) -> Row[Any] | None:
     """A job's row."""
-    return connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+    return connection.execute(_JOB, {"job_id": job_id}).one_or_none()
+
+
+_JOB = select(jobs).where(jobs.c.id == bindparam("job_id"))
+
+
+def need(connection: Connection, job_id: str) -> Row[Any]:
+    """The row of a job that must be there.
+
+    Raises:
+        InternalError: It is not.
+    """
+    row = find(connection, job_id)
+    if row is None:
+        raise InternalError(f"job {job_id!r} was never accepted")
+    return row
 
 
 def events_of(connection: Connection, job_id: str) -> tuple[JobEvent, ...]:
     """Every state change of a job, oldest first."""
-    rows = connection.execute(select(events).where(events.c.job_id == job_id).order_by(events.c.id))
+    rows = connection.execute(_EVENTS, {"job_id": job_id})
     return tuple(
         JobEvent(state=State(row.state), at=utc(row.at), backend=row.backend, detail=row.detail)
         for row in rows
     )
 
 
+_EVENTS = select(events).where(events.c.job_id == bindparam("job_id")).order_by(events.c.id)
+
+
 def stages_of(connection: Connection, job_id: str) -> tuple[StageRecord, ...]:
     """Every stage of a job that ran to its end, oldest first."""
-    rows = connection.execute(select(stages).where(stages.c.job_id == job_id).order_by(stages.c.started_at))
+    rows = connection.execute(_STAGES, {"job_id": job_id})
     return tuple(
         StageRecord(
             stage=row.stage,
@@ -180,6 +195,13 @@ def stages_of(connection: Connection, job_id: str) -> tuple[StageRecord, ...]:
         )
         for row in rows
     )
+
+
+_STAGES = (
+    select(*(column for column in stages.c if column.name != "output"))
+    .where(stages.c.job_id == bindparam("job_id"))
+    .order_by(stages.c.started_at)
+)
 
 
 def summaries(

@@ -6,29 +6,28 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select
 
 from qurable.contracts.executions import Piece
-from store.database import insert_once
+from store.database import insert_all
 from store.schema import results
 
 
 def put(connection: Connection, tag: str, pieces: Sequence[Piece]) -> None:
     """Keep pieces; the first of a range stands."""
-    if pieces:
-        insert_once(
-            connection,
-            results,
-            [
-                {
-                    "tag": tag,
-                    "pub": piece.pub,
-                    "start": piece.start,
-                    "stop": piece.stop,
-                    "data": piece.data,
-                    "notes": json.dumps(piece.notes),
-                    "seconds": piece.seconds,
-                }
-                for piece in pieces
-            ],
-        )
+    insert_all(
+        connection,
+        results,
+        [
+            {
+                "tag": tag,
+                "pub": piece.pub,
+                "start": piece.start,
+                "stop": piece.stop,
+                "data": piece.data,
+                "notes": json.dumps(piece.notes),
+                "seconds": piece.seconds,
+            }
+            for piece in pieces
+        ],
+    )
 
 
 def ranges(connection: Connection, tag: str) -> set[tuple[int, int, int]]:

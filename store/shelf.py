@@ -4,7 +4,9 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from qurable.contracts.executions import Piece, SubmissionKey
+from sqlalchemy import Connection
+
+from qurable.contracts.executions import Piece, Submission, SubmissionKey
 from store import artifacts, results, submissions
 from store.artifacts import ArtifactKind
 from store.database import Database
@@ -57,6 +59,17 @@ class StoreShelf:
     async def keep_handle(self, key: SubmissionKey, handle: str) -> str:
         """Give a submission its handle unless it has one; gives back the one that stands."""
         return await self._database.write(submissions.settle_handle, key, handle)
+
+    async def keep_submission(self, submission: Submission) -> str:
+        """Keep a submission and give it its own hash as handle, in one transaction."""
+        body = submission.model_dump_json().encode()
+
+        def keep(connection: Connection) -> str:
+            (key,) = artifacts.put(connection, ArtifactKind.SUBMISSION, [body])
+            self.remember(key, body)
+            return submissions.settle_handle(connection, submission.key, key)
+
+        return await self._database.write(keep)
 
     async def withdrawn(self, key: SubmissionKey) -> bool:
         """Whether the submission was withdrawn."""

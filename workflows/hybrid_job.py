@@ -15,7 +15,16 @@ from qurable.contracts.errors import ErrorDocument
 from qurable.contracts.jobs import JobHead
 from qurable.contracts.reports import Attempt, JobEvent, JobStatus, State
 from qurable.contracts.routes import Rung
-from qurable.contracts.stages import AcceptCall, FinishCall, Pace, StageCall, Submitted, Validated
+from qurable.contracts.stages import (
+    AcceptCall,
+    FinishCall,
+    Pace,
+    PrepareCall,
+    StageCall,
+    Submitted,
+    Validated,
+)
+from qurable.contracts.targets import TargetSnapshot
 from qurable.errors import (
     BY_CODE,
     DeadlineReached,
@@ -31,7 +40,7 @@ from workflows import stages
 
 T = TypeVar("T")
 
-_SHOWN_DURING = {
+_SHOWN_DURING: dict[str, State] = {
     Activity.AWAIT_START: State.QUEUED,
     Activity.AWAIT_DONE: State.RUNNING,
     Activity.FETCH: State.POST_PROCESSING,
@@ -40,7 +49,7 @@ _SHOWN_DURING = {
 }
 """States that begin with a stage rather than end it."""
 
-_AFTER = {
+_AFTER: dict[str, str] = {
     Activity.ACCEPT: "validate",
     Activity.PREPARE: "submit",
     Activity.VALIDATE: "plan route",
@@ -98,7 +107,7 @@ class HybridJob:
                 raise _failure(accepted.report.error)
             return RawValue(workflow.payload_converter().to_payload(accepted.report))
         try:
-            return await self._within_deadline(self._answer())
+            return await self._within_deadline(self._answer(accepted.request))
         except ActivityError as failure:
             if is_cancelled_exception(failure):
                 await self._conclude(State.CANCELLED, _cancelled(head))
@@ -114,8 +123,8 @@ class HybridJob:
             await self._conclude(State.FAILED, error)
             raise
 
-    async def _answer(self) -> RawValue:
-        validated = await self._prepare()
+    async def _answer(self, request: str) -> RawValue:
+        validated = await self._prepare(request)
         tried: list[Attempt] = []
         assert validated.route is not None  # noqa: S101  `_prepare` has seen to it
         for number, rung in enumerate(validated.route.rungs):
@@ -137,18 +146,16 @@ class HybridJob:
             )
         )
 
-    async def _prepare(self) -> Validated:
+    async def _prepare(self, request: str) -> Validated:
         """Validated, with a route."""
         hook = self._head.hooks.before
         if hook is None:
-            validated = await self._during(
-                Activity.PREPARE, stages.prepare(self._call("prepare"), self._pace)
-            )
+            call = PrepareCall(call=self._call("prepare"), request=request)
+            validated = await self._during(Activity.PREPARE, stages.prepare(call, self._pace))
         else:
+            call = PrepareCall(call=self._call("validate"), request=request)
             body = await self._during(hook.activity, stages.user_stage(hook, self._body, "before"))
-            validated = await self._during(
-                Activity.VALIDATE, stages.validate(self._call("validate"), body, self._pace)
-            )
+            validated = await self._during(Activity.VALIDATE, stages.validate(call, body, self._pace))
         self._enter(State.VALIDATED)
         if validated.route is None:
             route = await self._during(
@@ -160,33 +167,34 @@ class HybridJob:
 
     async def _run_on(self, rung: Rung, number: int, tried: list[Attempt], *, compiled: bool) -> RawValue:
         def call(stage: str) -> StageCall:
-            return StageCall(head=self._head, step=f"{stage}-{number}", rung=number, on=rung)
+            return StageCall(job_id=self._head.id, step=f"{stage}-{number}", rung=number, backend=rung.name)
 
         if not compiled:
             await self._during(Activity.TRANSPILE, stages.transpile(call("transpile"), self._pace))
         self._enter(State.COMPILED)
-        submitted = await self._submit(call("submit"))
+        target, limits = rung.target, self._head.limits
+        submitted = await self._submit(call("submit"), target)
         try:
-            if not rung.target.simulator:
-                await self._during(
-                    Activity.AWAIT_START, stages.await_start(call("await_start"), submitted.job, self._pace)
-                )
+            if not target.simulator:
+                waiting = stages.await_start(call("await_start"), submitted.job, target, limits, self._pace)
+                await self._during(Activity.AWAIT_START, waiting)
             self._enter(State.RUNNING)
-            await self._during(
-                Activity.AWAIT_DONE, stages.await_done(call("await_done"), submitted.job, self._pace)
-            )
+            running = stages.await_done(call("await_done"), submitted.job, target, limits, self._pace)
+            await self._during(Activity.AWAIT_DONE, running)
         except (ActivityError, asyncio.CancelledError):
             await asyncio.shield(asyncio.create_task(stages.withdraw(call("withdraw"), self._pace)))
             raise
         return await self._finish(call, submitted, tuple(tried), rung)
 
-    async def _submit(self, call: StageCall) -> Submitted:
+    async def _submit(self, call: StageCall, target: TargetSnapshot) -> Submitted:
         """Submit so that a cancellation never leaves a job behind: what was started is withdrawn."""
-        submitting = asyncio.create_task(self._during(Activity.SUBMIT, stages.submit(call, self._pace)))
+        submitting = asyncio.create_task(
+            self._during(Activity.SUBMIT, stages.submit(call, target, self._pace))
+        )
         try:
             submitted = await asyncio.shield(submitting)
         except (ActivityError, asyncio.CancelledError):
-            await asyncio.wait([submitting])
+            await workflow.wait([submitting])
             await stages.withdraw(call.model_copy(update={"step": f"withdraw-{call.rung}"}), self._pace)
             raise
         self._enter(State.SUBMITTED)
@@ -204,7 +212,7 @@ class HybridJob:
         if submitted.small and after is None:
             report = await self._during(Activity.FINISH, stages.finish(finish("finish"), self._pace))
         else:
-            await self._during(Activity.FETCH, stages.fetch(finish("fetch"), self._pace))
+            await self._during(Activity.FETCH, stages.fetch(finish("fetch"), rung.target, self._pace))
             draft = await self._during(
                 Activity.POST_PROCESS,
                 stages.post_process(finish("post_process"), self._pace, draft=after is not None),
@@ -263,7 +271,7 @@ class HybridJob:
             self._show()
 
     def _call(self, step: str) -> StageCall:
-        return StageCall(head=self._head, step=step)
+        return StageCall(job_id=self._head.id, step=step)
 
     def _enter(self, state: State, detail: str = "") -> None:
         self._state = state

@@ -5,13 +5,13 @@ benign "still waiting" counts as an attempt too, and a store that is down is wai
 """
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
 
 from qurable.contracts.executions import JobRef
-from qurable.contracts.jobs import Hook
+from qurable.contracts.jobs import Hook, Limits
 from qurable.contracts.routes import Route
 from qurable.contracts.stages import (
     AcceptCall,
@@ -19,6 +19,7 @@ from qurable.contracts.stages import (
     Compiled,
     FinishCall,
     Pace,
+    PrepareCall,
     ReadRequest,
     StageCall,
     Submitted,
@@ -26,7 +27,10 @@ from qurable.contracts.stages import (
     WaitCall,
     Waited,
 )
+from qurable.contracts.targets import TargetSnapshot
 from qurable.names import Activity, Queue
+
+T = TypeVar("T")
 
 PATIENT = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10))
 STEADY = RetryPolicy(initial_interval=timedelta(seconds=1), backoff_coefficient=1.0)
@@ -36,12 +40,19 @@ _FIRST = Pace()
 _UNDO = timedelta(hours=24)
 
 
+async def _run(activity: Activity, *args: Any, returns: type[T], **options: Any) -> T:
+    """Call an activity by its name, with the type of its answer."""
+    answer: T = await workflow.execute_activity(activity, args=args, result_type=returns, **options)
+    return answer
+
+
 async def accept(call: AcceptCall, body: RawValue) -> Accepted:
     """Insert the job, or learn that it has ended before."""
-    return await workflow.execute_activity(
+    return await _run(
         Activity.ACCEPT,
-        args=[call, body],
-        result_type=Accepted,
+        call,
+        body,
+        returns=Accepted,
         activity_id="accept",
         summary="accept",
         start_to_close_timeout=_FIRST.stage,
@@ -50,12 +61,12 @@ async def accept(call: AcceptCall, body: RawValue) -> Accepted:
     )
 
 
-async def prepare(call: StageCall, pace: Pace) -> Validated:
+async def prepare(call: PrepareCall, pace: Pace) -> Validated:
     """Validate; plan and transpile too where the circuits are small."""
-    return await workflow.execute_activity(
+    return await _run(
         Activity.PREPARE,
         call,
-        result_type=Validated,
+        returns=Validated,
         activity_id="prepare",
         summary="validate · plan route · transpile (merged where circuits are small)",
         start_to_close_timeout=pace.compile,
@@ -64,14 +75,15 @@ async def prepare(call: StageCall, pace: Pace) -> Validated:
     )
 
 
-async def validate(call: StageCall, body: Any, pace: Pace) -> Validated:
+async def validate(call: PrepareCall, body: Any, pace: Pace) -> Validated:
     """Validate a request that the caller's own stage rewrote."""
-    return await workflow.execute_activity(
+    return await _run(
         Activity.VALIDATE,
-        args=[call, body],
-        result_type=Validated,
+        call,
+        body,
+        returns=Validated,
         task_queue=Queue.COMPILE,
-        activity_id=call.step,
+        activity_id=call.call.step,
         summary="validate",
         start_to_close_timeout=pace.compile,
         heartbeat_timeout=pace.heartbeat,
@@ -81,10 +93,10 @@ async def validate(call: StageCall, body: Any, pace: Pace) -> Validated:
 
 async def plan_route(call: StageCall, pace: Pace) -> Route:
     """Decide where the job may run."""
-    return await workflow.execute_activity(
+    return await _run(
         Activity.PLAN_ROUTE,
         call,
-        result_type=Route,
+        returns=Route,
         task_queue=Queue.COMPILE,
         activity_id=call.step,
         summary="plan route",
@@ -96,10 +108,10 @@ async def plan_route(call: StageCall, pace: Pace) -> Route:
 
 async def transpile(call: StageCall, pace: Pace) -> Compiled:
     """Compile for the rung's target."""
-    return await workflow.execute_activity(
+    return await _run(
         Activity.TRANSPILE,
         call,
-        result_type=Compiled,
+        returns=Compiled,
         task_queue=Queue.COMPILE,
         activity_id=call.step,
         summary=f"transpile for {call.backend}",
@@ -109,14 +121,13 @@ async def transpile(call: StageCall, pace: Pace) -> Compiled:
     )
 
 
-async def submit(call: StageCall, pace: Pace) -> Submitted:
+async def submit(call: StageCall, target: TargetSnapshot, pace: Pace) -> Submitted:
     """Start the rung's job, or adopt it."""
-    assert call.on is not None  # noqa: S101  a submission belongs to a rung
-    return await workflow.execute_activity(
+    return await _run(
         Activity.SUBMIT,
         call,
-        result_type=Submitted,
-        task_queue=call.on.target.submit_queue,
+        returns=Submitted,
+        task_queue=target.submit_queue,
         activity_id=call.step,
         summary=f"submit to {call.backend}",
         start_to_close_timeout=pace.stage,
@@ -125,15 +136,15 @@ async def submit(call: StageCall, pace: Pace) -> Submitted:
     )
 
 
-async def await_start(call: StageCall, job: JobRef, pace: Pace) -> None:
+async def await_start(
+    call: StageCall, job: JobRef, target: TargetSnapshot, limits: Limits, pace: Pace
+) -> None:
     """Wait in the provider's queue."""
-    assert call.on is not None  # noqa: S101  a submission belongs to a rung
-    limit = call.head.limits.queue
-    await workflow.execute_activity(
+    await _run(
         Activity.AWAIT_START,
-        WaitCall(call=call, job=job, limit=limit),
-        result_type=Waited,
-        task_queue=call.on.target.run_queue,
+        WaitCall(call=call, job=job, wait=limits.queue, run=limits.run),
+        returns=Waited,
+        task_queue=target.run_queue,
         activity_id=call.step,
         summary=f"wait for {call.backend} to start",
         start_to_close_timeout=pace.stage,
@@ -142,18 +153,18 @@ async def await_start(call: StageCall, job: JobRef, pace: Pace) -> None:
     )
 
 
-async def await_done(call: StageCall, job: JobRef, pace: Pace) -> None:
+async def await_done(
+    call: StageCall, job: JobRef, target: TargetSnapshot, limits: Limits, pace: Pace
+) -> None:
     """Wait for the run's end; a simulator runs in it."""
-    assert call.on is not None  # noqa: S101  a submission belongs to a rung
-    simulator, limits = call.on.target.simulator, call.head.limits
-    await workflow.execute_activity(
+    await _run(
         Activity.AWAIT_DONE,
-        WaitCall(call=call, job=job, limit=limits.queue if simulator else limits.run),
-        result_type=Waited,
-        task_queue=call.on.target.run_queue,
+        WaitCall(call=call, job=job, wait=limits.queue, run=limits.run),
+        returns=Waited,
+        task_queue=target.run_queue,
         activity_id=call.step,
-        summary=f"{'run on' if simulator else 'wait for'} {call.backend}",
-        start_to_close_timeout=limits.run + pace.stage if simulator else pace.stage,
+        summary=f"{'run on' if target.simulator else 'wait for'} {call.backend}",
+        start_to_close_timeout=limits.run + pace.stage if target.simulator else pace.stage,
         heartbeat_timeout=pace.heartbeat,
         retry_policy=STEADY,
         cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
@@ -162,10 +173,10 @@ async def await_done(call: StageCall, job: JobRef, pace: Pace) -> None:
 
 async def finish(call: FinishCall, pace: Pace) -> RawValue:
     """Fetch, post-process and record a small result."""
-    return await workflow.execute_activity(
+    return await _run(
         Activity.FINISH,
         call,
-        result_type=RawValue,
+        returns=RawValue,
         activity_id="finish",
         summary="fetch · post-process · record (merged, the result is small)",
         start_to_close_timeout=pace.stage,
@@ -174,14 +185,12 @@ async def finish(call: FinishCall, pace: Pace) -> RawValue:
     )
 
 
-async def fetch(call: FinishCall, pace: Pace) -> None:
+async def fetch(call: FinishCall, target: TargetSnapshot, pace: Pace) -> None:
     """Bring the raw result into the store."""
-    assert call.call.on is not None  # noqa: S101  a result belongs to a rung
-    target = call.call.on.target
-    await workflow.execute_activity(
+    await _run(
         Activity.FETCH,
         call,
-        result_type=Waited,
+        returns=Waited,
         task_queue=Queue.WORKFLOWS if target.simulator else target.run_queue,
         activity_id=call.call.step,
         summary=f"fetch from {call.call.backend}",
@@ -193,10 +202,11 @@ async def fetch(call: FinishCall, pace: Pace) -> None:
 
 async def post_process(call: FinishCall, pace: Pace, *, draft: bool) -> RawValue:
     """Put results together and check them; by option, give back the report as it will be."""
-    return await workflow.execute_activity(
+    return await _run(
         Activity.POST_PROCESS,
-        args=[call, draft],
-        result_type=RawValue,
+        call,
+        draft,
+        returns=RawValue,
         activity_id=call.call.step,
         summary="post-process",
         start_to_close_timeout=pace.compile,
@@ -207,10 +217,11 @@ async def post_process(call: FinishCall, pace: Pace, *, draft: bool) -> RawValue
 
 async def record(call: FinishCall, derived: Any, pace: Pace) -> RawValue:
     """Give the job its report."""
-    return await workflow.execute_activity(
+    return await _run(
         Activity.RECORD,
-        args=[call, derived],
-        result_type=RawValue,
+        call,
+        derived,
+        returns=RawValue,
         activity_id=call.call.step,
         summary="record",
         start_to_close_timeout=pace.compile,
@@ -221,10 +232,10 @@ async def record(call: FinishCall, derived: Any, pace: Pace) -> RawValue:
 
 async def withdraw(call: StageCall, pace: Pace) -> None:
     """Cancel whatever the job has started."""
-    await workflow.execute_activity(
+    await _run(
         Activity.WITHDRAW,
         call,
-        result_type=Waited,
+        returns=Waited,
         activity_id=call.step,
         summary="withdraw",
         start_to_close_timeout=pace.stage,
@@ -249,10 +260,10 @@ async def user_stage(hook: Hook, document: RawValue, step: str) -> Any:
 
 async def read_store(request: ReadRequest) -> RawValue:
     """Ask the store."""
-    return await workflow.execute_activity(
+    return await _run(
         Activity.READ_STORE,
         request,
-        result_type=RawValue,
+        returns=RawValue,
         activity_id="read_store",
         summary=f"read {request.what}",
         start_to_close_timeout=_FIRST.stage,

@@ -43,7 +43,7 @@ def read_job(file: Path, wishes: Wishes) -> AnyJob:
     if file.suffix == ".json":
         return _from_document(file, wishes)
     circuit = _read_circuit(file)
-    values = {name: number for name, number in map(_parameter, wishes.parameters)} or None
+    values = dict(map(_parameter, wishes.parameters)) or None
     if wishes.observables:
         shots_or_precision = (
             {"shots": wishes.shots} if wishes.shots is not None else {"precision": wishes.precision}

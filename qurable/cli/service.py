@@ -6,6 +6,7 @@ import json as json_module
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.metadata import entry_points
+from typing import Any
 
 from qurable.client import Qurable
 from qurable.errors import (
@@ -70,7 +71,7 @@ async def service(*, start: bool) -> AsyncIterator[Qurable]:
 def _complain(error: HybridError, *, json: bool) -> int:
     """Say what went wrong; gives back the exit code."""
     if json:
-        document = {"error": error.document().model_dump(mode="json")}
+        document: dict[str, Any] = {"error": error.document().model_dump(mode="json")}
         if "job_id" in error.details:
             document = {"id": error.details["job_id"], "state": _state(error), "results": [], **document}
         if isinstance(error, JobFailed):

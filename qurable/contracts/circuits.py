@@ -1,6 +1,8 @@
 """How a circuit travels: a format, its text or bytes, and what the parser found in it."""
 
 import hashlib
+import math
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
@@ -166,7 +168,7 @@ class CircuitTraits(Contract):
             return 1
         if not self.schmidt_ranks_log2:
             return None
-        return int(round(2.0 ** min(max(self.schmidt_ranks_log2), 62.0)))
+        return round(math.exp2(min(max(self.schmidt_ranks_log2), 62.0)))
 
 
 class ParsedCircuit(Contract):

@@ -57,7 +57,7 @@ class PauliTerm(Contract):
 
     def paulis(self) -> Iterator["PauliTerm"]:
         """The same operator with projectors written out as sums of Paulis."""
-        choices = []
+        choices: list[tuple[tuple[str, int, float], ...]] = []
         for letter, qubit in zip(self.pauli, self.qubits, strict=True):
             if letter in _PROJECTORS:
                 pauli, sign = _PROJECTORS[letter]

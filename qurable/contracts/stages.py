@@ -10,7 +10,7 @@ from qurable.contracts.errors import ErrorDocument
 from qurable.contracts.executions import JobRef
 from qurable.contracts.jobs import JobHead
 from qurable.contracts.reports import Attempt, JobReport, State
-from qurable.contracts.routes import Route, Rung
+from qurable.contracts.routes import Route
 
 
 class Pace(Contract):
@@ -46,32 +46,41 @@ class Accepted(Contract):
 
     Attributes:
         pace: For the rest of the job.
+        request: Artifact hash of the request.
         report: Of an earlier execution that ended.
     """
 
     pace: Pace
+    request: str = ""
     report: JobReport | None = None
 
 
 class StageCall(Contract):
-    """Which stage of which job.
+    """Which stage of which job; the store holds the rest.
 
     Attributes:
-        head: Of the job.
+        job_id: Of the job.
         step: Names the call within the job; a step that has finished never runs again.
         rung: Position on the route.
-        on: The rung itself, for stages that belong to one.
+        backend: Of the rung, for stages that belong to one.
     """
 
-    head: JobHead
+    job_id: str
     step: str
     rung: int = 0
-    on: Rung | None = None
+    backend: str = ""
 
-    @property
-    def backend(self) -> str:
-        """Name of the rung's backend."""
-        return "" if self.on is None else self.on.name
+
+class PrepareCall(Contract):
+    """Validate a job's request, and go on where it is small.
+
+    Attributes:
+        call: The stage.
+        request: Artifact hash of the request.
+    """
+
+    call: StageCall
+    request: str
 
 
 class Validated(Contract):
@@ -123,11 +132,19 @@ class Submitted(Contract):
 
 
 class WaitCall(Contract):
-    """Wait for, or run, a submitted job."""
+    """Wait for, or run, a submitted job.
+
+    Attributes:
+        call: The stage.
+        job: How to find it.
+        wait: How long it may wait before it runs.
+        run: How long it may run.
+    """
 
     call: StageCall
     job: JobRef
-    limit: timedelta
+    wait: timedelta
+    run: timedelta
 
 
 class FinishCall(Contract):

@@ -12,7 +12,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict, dataclass
@@ -152,22 +151,16 @@ async def _start(folder: Path, extra_flags: dict[str, str]) -> Address:
     for flag, value in (SPEED_FLAGS | extra_flags).items():
         command += ["--dynamic-config-value", f"{flag}={value}"]
     log = folder / "server.log"
-    with log.open("ab") as output:
-        # A session of its own: Ctrl-C at the terminal is for the program, which stops the server last.
-        process = subprocess.Popen(
-            command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True
-        )  # noqa: S603
-    address = Address(f"{HOST}:{port}", f"http://{HOST}:{ui_port}", process.pid)
+    pid = _spawn(command, log)
+    address = Address(f"{HOST}:{port}", f"http://{HOST}:{ui_port}", pid)
     try:
         async with asyncio.timeout(_START_SECONDS):
             while not address.alive:
-                if process.poll() is not None:
-                    raise ServiceUnreachable(
-                        f"the Temporal server ended at its start with code {process.returncode}; see {log}"
-                    )
+                if not _exists(pid):
+                    raise ServiceUnreachable(f"the Temporal server ended at its start; see {log}")
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
     except TimeoutError:
-        process.kill()
+        os.kill(pid, signal.SIGKILL)
         raise ServiceUnreachable(
             f"the Temporal server did not listen within {_START_SECONDS:g} s; see {log}"
         ) from None
@@ -185,6 +178,20 @@ def _stop(folder: Path, address: Address | None) -> None:
     (folder / "address.json").unlink(missing_ok=True)
 
 
+def _spawn(command: list[str], log: Path) -> int:
+    """Start the server in a session of its own: Ctrl-C at the terminal is for the program, which stops it last.
+
+    Not a `Popen`: the server may outlive whoever started it, and belongs to nobody.
+    """
+    append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, str(log), append, 0o600),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    return os.posix_spawn(command[0], command, os.environ, file_actions=actions, setsid=True)
+
+
 async def _stopped(folder: Path) -> None:
     """Wait until a server that was told to stop has let go of its database."""
     try:
@@ -193,7 +200,7 @@ async def _stopped(folder: Path) -> None:
         return
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_STOP_SECONDS):
-            while _exists(pid):
+            while _exists(pid):  # noqa: ASYNC110  another process's end raises no event here
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
     (folder / "stopping").unlink(missing_ok=True)
 

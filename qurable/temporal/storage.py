@@ -34,7 +34,7 @@ class FolderDriver(StorageDriver):
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder = folder.expanduser()
 
     def name(self) -> str:
         """The name that references carry."""
@@ -45,14 +45,18 @@ class FolderDriver(StorageDriver):
         return "qurable.folder"
 
     async def store(
-        self, context: StorageDriverStoreContext, payloads: Sequence[Payload]
-    ) -> list[StorageDriverClaim]:  # noqa: ARG002
+        self,
+        context: StorageDriverStoreContext,  # noqa: ARG002  Temporal's interface
+        payloads: Sequence[Payload],
+    ) -> list[StorageDriverClaim]:
         """Keep payloads."""
         return list(await asyncio.gather(*(asyncio.to_thread(self._put, payload) for payload in payloads)))
 
     async def retrieve(
-        self, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]
-    ) -> list[Payload]:  # noqa: ARG002
+        self,
+        context: StorageDriverRetrieveContext,  # noqa: ARG002  Temporal's interface
+        claims: Sequence[StorageDriverClaim],
+    ) -> list[Payload]:
         """Fetch payloads, each checked against its hash.
 
         Raises:
@@ -107,7 +111,7 @@ async def payload_driver(home: Path, place: str | None = None) -> AsyncIterator[
     place = place or os.environ.get("QURABLE_PAYLOADS") or str(home / "payloads")
     parts = urlsplit(place)
     if parts.scheme in {"", "file"}:
-        yield FolderDriver(Path(parts.path or place).expanduser())
+        yield FolderDriver(Path(parts.path or place))
     elif parts.scheme == "s3" and parts.netloc:
         async with _s3(parts.netloc) as driver:
             yield driver

@@ -1,0 +1,136 @@
+"""The story of a job, told to its end and to its several bad ends."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from qurable.contracts.executions import Phase
+from qurable.contracts.jobs import Limits
+from qurable.contracts.reports import State
+from qurable.errors import JobCancelled, JobFailed, KeyReused, TargetUnavailable
+from qurable.requests import sample
+from tests.circuits_at_hand import BELL
+from tests.conftest import Service, Stack
+from tests.fakes.scripted import ScriptedBackend
+
+
+async def test_a_bell_circuit_comes_back_as_a_report(service: Service) -> None:
+    """Counts, who served it, and every state with its time."""
+    report = await service.run(BELL, shots=1000, seed=7, backend="aer")
+
+    assert set(report.counts()) == {"00", "11"}
+    assert sum(report.counts().values()) == 1000
+    assert (report.state, report.served_by, report.degraded) == (State.COMPLETED, "aer", False)
+    assert [event.state for event in report.events] == [
+        State.ACCEPTED,
+        State.VALIDATED,
+        State.COMPILED,
+        State.SUBMITTED,
+        State.RUNNING,
+        State.POST_PROCESSING,
+        State.COMPLETED,
+    ]
+    assert all(
+        earlier.at <= later.at for earlier, later in zip(report.events, report.events[1:], strict=False)
+    )
+
+
+async def test_the_same_seed_gives_the_same_counts(service: Service) -> None:
+    """A seed is worth its name only if a second job repeats the first."""
+    first = await service.run(BELL, shots=1000, seed=11)
+    second = await service.run(BELL, shots=1000, seed=11)
+    other = await service.run(BELL, shots=1000, seed=12)
+
+    assert first.id != second.id
+    assert first.counts() == second.counts()
+    assert first.counts() != other.counts()
+
+
+async def test_the_same_key_is_the_same_job(service: Service) -> None:
+    """A caller that retries must not start a second job."""
+    first = await service.run(BELL, shots=100, key="same-key")
+    second = await service.run(BELL, shots=100, key="same-key")
+
+    assert second == first
+    assert service.journal.steps(first.id).count("accept") == 1
+
+
+async def test_a_key_with_another_body_is_a_conflict(service: Service) -> None:
+    """Silently answering another question would be worse than an error."""
+    await service.run(BELL, shots=100, key="conflict")
+
+    with pytest.raises(KeyReused, match="another body"):
+        await service.run(BELL, shots=101, key="conflict")
+
+
+async def test_a_failed_job_gives_its_failure_to_a_second_start(service: Service) -> None:
+    """The same key is the same job, failed or not."""
+    broken = BELL.replace("cx q", "cy2 q")
+
+    for _ in range(2):
+        with pytest.raises(JobFailed, match="line 6, column 1") as failure:
+            await service.run(broken, key="fails")
+        assert failure.value.error.code == "CircuitRejected"
+
+
+async def test_hardware_is_submitted_polled_and_fetched(stack: Stack) -> None:
+    """A backend that is no simulator goes through the queue, and its states show."""
+    qpu = ScriptedBackend("qpu", Phase.QUEUED, Phase.QUEUED, Phase.RUNNING, Phase.DONE)
+
+    async with stack(backends={"qpu": qpu}) as service:
+        report = await service.run(BELL, shots=10, backend="qpu")
+
+    assert report.counts() == {"00": 10}
+    assert report.served_by == "qpu"
+    assert State.RUNNING in [event.state for event in report.events]
+    assert len(qpu.submitted) == 1
+
+
+async def test_a_lost_answer_is_adopted_not_submitted_again(stack: Stack) -> None:
+    """The provider took the job and the answer was lost: the retry finds it."""
+    qpu = ScriptedBackend("qpu", Phase.DONE, lose_answer=TargetUnavailable("the connection was reset"))
+
+    async with stack(backends={"qpu": qpu}) as service:
+        report = await service.run(BELL, shots=10, backend="qpu")
+
+    assert report.state is State.COMPLETED
+    assert len(qpu.submitted) == 1
+
+
+async def test_a_cancelled_job_is_withdrawn_from_the_provider(stack: Stack) -> None:
+    """Cancelling in the queue cancels the provider's job."""
+    qpu = ScriptedBackend("qpu", Phase.QUEUED)
+
+    async with stack(backends={"qpu": qpu}) as service:
+        job = await service.qurable.submit(BELL, shots=10, backend="qpu")
+        await asyncio.wait_for(qpu.queued.wait(), 30)
+        await job.cancel()
+        with pytest.raises(JobCancelled):
+            await asyncio.wait_for(job.result(), 30)
+        status = await job.status()
+
+    assert status.state is State.CANCELLED
+    assert qpu.cancelled == qpu.submitted
+
+
+async def test_a_deadline_calls_the_job_off(stack: Stack) -> None:
+    """A total limit ends in an honest failure, with nothing left at the provider."""
+    qpu = ScriptedBackend("qpu", Phase.QUEUED)
+
+    async with stack(backends={"qpu": qpu}) as service:
+        work = sample(BELL, shots=10, backend="qpu", limits=Limits(total=timedelta(seconds=1)))
+        with pytest.raises(JobFailed, match="in all") as failure:
+            await service.run(work)
+
+    assert failure.value.error.code == "DeadlineReached"
+    assert qpu.cancelled == qpu.submitted
+
+
+async def test_a_refusal_of_the_provider_ends_the_job_with_its_reason(stack: Stack) -> None:
+    """A job fails with the provider's own words, after its class's number of attempts."""
+    qpu = ScriptedBackend("qpu", refuses=TargetUnavailable("down for maintenance"))
+
+    async with stack(backends={"qpu": qpu}) as service:
+        with pytest.raises(JobFailed, match="down for maintenance"):
+            await service.run(BELL, shots=10, backend="qpu")
