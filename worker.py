@@ -109,7 +109,8 @@ def _activities(
     """Every activity, with what it needs, by the queue that runs it."""
     shelf = StoreShelf(database)
     admission = Admission(settings.capacity_bytes, settings.admission_folder)
-    registry = Registry(Engine(simulating, admission, shelf, settings.cores), hooks.backends)
+    engine = Engine(simulating, admission, shelf, settings.cores, hooks.failpoint)
+    registry = Registry(engine, hooks.backends)
     checkpoints = Checkpoints(database, hooks.journal, hooks.failpoint)
 
     accept = Accept(checkpoints, shelf, settings.pace(search_attributes=search_attributes))

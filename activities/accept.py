@@ -1,5 +1,6 @@
 """Accept: the job gets its row, or is told that it has ended before."""
 
+from pydantic import ValidationError
 from sqlalchemy import Connection
 from temporalio import activity
 from temporalio.common import RawValue
@@ -7,11 +8,11 @@ from temporalio.common import RawValue
 from activities import steps
 from activities.boundary import speaks_temporal
 from activities.checkpoint import Checkpoints
-from qurable.contracts.base import digest
+from qurable.contracts.base import digest, explain
 from qurable.contracts.jobs import JobHead, read_request
 from qurable.contracts.reports import JobEvent, State
 from qurable.contracts.stages import AcceptCall, Accepted, Pace, StageCall
-from qurable.errors import KeyReused
+from qurable.errors import KeyReused, RequestRejected
 from qurable.names import Activity
 from store import artifacts, jobs
 from store.artifacts import ArtifactKind
@@ -41,21 +42,34 @@ class Accept:
         Raises:
             KeyReused: The key belongs to a job with another body.
         """
-        head = call.head
-        request = bytes(body.payload.data)
-        labels = read_request(request).labels
-        with self._checkpoints.journaled(StageCall(job_id=head.id, step=steps.ACCEPT)):
-            self._checkpoints.failpoint("accept:begun")
-            owned = await self._checkpoints.database.write(_accept, head, call.owner, request, labels)
-        self._checkpoints.failpoint("accept:kept")
+        head, request = call.head, bytes(body.payload.data)
         key = digest(request)
         self._shelf.remember(key, request)
+        owned = await self._checkpoints.database.read(jobs.owned_by, head.id, call.owner)
+        if owned is None:
+            owned = await self._insert(call, request)
         if owned.body_hash != head.body_hash:
             raise KeyReused(
-                f"the idempotency key of job {head.id!r} already belongs to a request with another body: use a new key for a new job",
+                f"the idempotency key of job {head.id!r} already belongs to a request with another body: use a new "
+                "key for a new job",
                 job_id=head.id,
             )
         return Accepted(pace=self._pace, request=key, report=owned.report)
+
+    async def _insert(self, call: AcceptCall, request: bytes) -> jobs.Owned:
+        labels = _labels(request)
+        with self._checkpoints.journaled(StageCall(job_id=call.head.id, step=steps.ACCEPT)):
+            self._checkpoints.failpoint(f"{steps.ACCEPT}:begun")
+            owned = await self._checkpoints.database.write(_accept, call.head, call.owner, request, labels)
+        self._checkpoints.failpoint(f"{steps.ACCEPT}:kept")
+        return owned
+
+
+def _labels(request: bytes) -> dict[str, str]:
+    try:
+        return read_request(request).labels
+    except ValidationError as failure:
+        raise RequestRejected(explain(failure, "the job")) from None
 
 
 def _accept(

@@ -10,7 +10,7 @@ from activities import steps
 from activities.boundary import speaks_temporal
 from activities.checkpoint import Checkpoints, read_documents
 from activities.documents import ProcessedDocument
-from activities.reporting import Kept, assemble_results, build_report, durations, find_kept
+from activities.reporting import build_report, durations, find_kept, results_of
 from qurable.contracts.reports import JobEvent, JobReport
 from qurable.contracts.results import EstimateResult, SampleResult
 from qurable.contracts.stages import FinishCall, StageCall
@@ -41,37 +41,36 @@ class Record:
     async def record(self, finish: FinishCall, derived: Any = None) -> JobReport:
         """Write the report; a job that has one keeps it."""
         call = finish.call
-        with self._checkpoints.journaled(call):
-            self._checkpoints.failpoint(f"{call.step}:begun")
-            if finish.job is None:
-                report = await self._checkpoints.database.write(_record_failure, finish)
-                results: list[SampleResult | EstimateResult] = []
-            else:
-                report, results = await self._record_answer(finish, derived)
-        self._checkpoints.failpoint(f"{call.step}:kept")
-        return with_results(report, results)
+        report = await self._checkpoints.database.read(jobs.find_report, call.job_id)
+        if report is None:
+            with self._checkpoints.journaled(call):
+                self._checkpoints.failpoint(f"{call.step}:begun")
+                report = await self._checkpoints.database.write(_record, finish, derived)
+            self._checkpoints.failpoint(f"{call.step}:kept")
+        if report.error is not None or report.results_in_store > INLINE_BYTES:
+            return report
+        results = await results_of(self._checkpoints.database, self._shelf, call.job_id, call.rung)
+        return with_results(report, [result for result in results if result is not None])
 
-    async def _record_answer(
-        self, finish: FinishCall, derived: object
-    ) -> tuple[JobReport, list[SampleResult | EstimateResult]]:
-        call = finish.call
 
-        def write(connection: Connection) -> tuple[JobReport, Kept]:
-            documents = read_documents(connection, call.job_id)
-            kept = find_kept(connection, documents, call.rung)
-            if kept is None:
-                raise InternalError(f"job {call.job_id!r} has nothing to record")
-            ended = now()
-            processed = documents.need(steps.post_process(call.rung), ProcessedDocument)
-            report = build_report(connection, call.job_id, kept, processed, ended)
-            return end(
-                connection, call, report.model_copy(update={"derived": derived, "tried": finish.tried}), ended
-            ), kept
+def _record(connection: Connection, finish: FinishCall, derived: object) -> JobReport:
+    return (
+        _record_failure(connection, finish)
+        if finish.job is None
+        else _record_answer(connection, finish, derived)
+    )
 
-        report, kept = await self._checkpoints.database.write(write)
-        if report.results_in_store > INLINE_BYTES:
-            return report, []
-        return report, [result for result in await assemble_results(self._shelf, kept) if result is not None]
+
+def _record_answer(connection: Connection, finish: FinishCall, derived: object) -> JobReport:
+    call = finish.call
+    documents = read_documents(connection, call.job_id)
+    kept = find_kept(connection, documents, call.rung)
+    if kept is None:
+        raise InternalError(f"job {call.job_id!r} has nothing to record")
+    ended = now()
+    processed = documents.need(steps.post_process(call.rung), ProcessedDocument)
+    report = build_report(connection, call.job_id, kept, processed, ended)
+    return end(connection, call, report.model_copy(update={"derived": derived, "tried": finish.tried}), ended)
 
 
 def end(connection: Connection, call: StageCall, report: JobReport, ended: datetime) -> JobReport:

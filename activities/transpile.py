@@ -173,6 +173,7 @@ class Transpile:
             await asyncio.shield(database.write(transpiles.release, key, holder))
             raise
         body = await self._shelf.artifact(compiled.isa)
+        self._checkpoints.failpoint("transpile:compiled")
         await database.write(transpiles.fill, key, body, compiled.model_dump_json(), seconds)
         return self._remember(key, compiled, seconds)
 

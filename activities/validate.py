@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic import ValidationError
 from pydantic_core import to_json
 from sqlalchemy import Connection
 from temporalio import activity
@@ -19,12 +20,13 @@ from circuits.runnable import bit_of_variable, check_pub, pubs_of
 from circuits.source import SourceLimits
 from isolation.limits import MIB, Limits
 from isolation.pool import ChildPool
-from qurable.contracts.base import digest
+from qurable.contracts.base import digest, explain
 from qurable.contracts.circuits import Circuit, ParsedCircuit
 from qurable.contracts.jobs import EstimateJob, SampleJob, SolveJob, read_request
 from qurable.contracts.problems import LinearProgram
 from qurable.contracts.reports import State
 from qurable.contracts.stages import PrepareCall, Validated
+from qurable.errors import RequestRejected
 from qurable.names import Activity
 from store import artifacts
 from store.artifacts import ArtifactKind
@@ -84,7 +86,7 @@ class Validate:
         began = now()
         if body is None:
             body = await self._shelf.artifact(call.request)
-        request = read_request(body)
+        request = _read(body)
         kind, pubs = pubs_of(request)
         sources = {pub.circuit.source_hash: pub.circuit for pub in pubs}
         parsed = await self._parse(list(sources.values()))
@@ -150,6 +152,13 @@ class Validate:
             )
             problem = problem.model_copy(update={"variables": tuple(names)})
         return await asyncio.to_thread(bit_of_variable, problem, circuits[0])
+
+
+def _read(body: bytes) -> SampleJob | EstimateJob | SolveJob:
+    try:
+        return read_request(body)
+    except ValidationError as failure:
+        raise RequestRejected(explain(failure, "the job")) from None
 
 
 def brief(document: ValidatedDocument) -> Validated:

@@ -7,7 +7,7 @@ Aer's version. Killing whoever runs it costs time and never changes an answer.
 import asyncio
 import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -53,12 +53,14 @@ class Engine:
         admission: The machine's memory.
         shelf: Where submissions and pieces are kept.
         cores: Processor cores that simulations may use.
+        failpoint: Called with the name of a line between two effects, for tests.
     """
 
     pool: ChildPool
     admission: Admission
     shelf: Shelf
     cores: int
+    failpoint: Callable[[str], None] = lambda _: None
 
 
 @dataclass(frozen=True, order=True)
@@ -247,6 +249,8 @@ class _Runner:
     async def _flush(self) -> None:
         pieces, self._buffer, self._flushed = self._buffer, [], time.monotonic()
         await self._engine.shelf.keep_pieces(self._submission.key, pieces)
+        if pieces:
+            self._engine.failpoint("simulation:piece_kept")
 
 
 def _missing(submission: Submission, finished: set[tuple[int, int, int]]) -> list[_Work]:

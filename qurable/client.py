@@ -39,6 +39,7 @@ from qurable.errors import (
 from qurable.names import HYBRID_JOB, READ_STORE, Attribute, Queue
 from qurable.requests import AnyJob, as_job
 from qurable.temporal.connect import connected
+from qurable.temporal.in_workflow import MEMO_BODY
 
 T = TypeVar("T")
 
@@ -47,7 +48,6 @@ _QUERY = timedelta(seconds=2)
 _READ = timedelta(seconds=60)
 _LOOK_AGAIN_SECONDS = 0.1
 _LOOK_AGAIN_AT_MOST_SECONDS = 2.0
-_MEMO_BODY = "body"
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Qurable:
                 id=head.id,
                 task_queue=Queue.WORKFLOWS,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                memo={_MEMO_BODY: head.body_hash},
+                memo={MEMO_BODY: head.body_hash},
                 search_attributes=attributes,
                 static_summary=f"{head.kind} · {pubs} pub{'s' * (pubs > 1)} · asked for {head.asked}",
                 priority=Priority(priority_key=head.priority, fairness_key=head.project),
@@ -170,7 +170,7 @@ class Qurable:
 
     async def _same_body(self, head: JobHead) -> None:
         description = await self._rpc(self.temporal.get_workflow_handle(head.id).describe(rpc_timeout=_RPC))
-        known = (await description.memo()).get(_MEMO_BODY)
+        known = (await description.memo()).get(MEMO_BODY)
         if known is not None and known != head.body_hash:
             raise KeyReused(
                 f"the idempotency key of job {head.id!r} already belongs to a request with another body: use a new key for a new job",

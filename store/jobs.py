@@ -64,6 +64,14 @@ def accept(
     return Owned(row.body_hash, state, read_report(row) if ended_by_another else None)
 
 
+def owned_by(connection: Connection, job_id: str, owner: str) -> Owned | None:
+    """The job, if this execution has accepted it before."""
+    row = find(connection, job_id)
+    if row is None or row.owner != owner:
+        return None
+    return Owned(row.body_hash, State(row.state), None)
+
+
 def add_events(connection: Connection, job_id: str, entered: Sequence[JobEvent], *, rung: int = 0) -> None:
     """Record that a job entered states; the first record of a state on a rung stands."""
     new = False

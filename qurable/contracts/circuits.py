@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import math
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self

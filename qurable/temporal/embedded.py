@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from temporalio.client import Client
+
 from qurable.errors import ServiceUnreachable
 from qurable.names import Attribute
 
@@ -137,9 +139,8 @@ def temporal_program() -> str:
     return found
 
 
-async def _start(folder: Path, extra_flags: dict[str, str]) -> Address:
-    await _stopped(folder)
-    port, ui_port = _free_port(PORT), _free_port(UI_PORT)
+def server_command(folder: Path, port: int, ui_port: int, extra_flags: dict[str, str]) -> list[str]:
+    """The command that serves a folder's database, with this project's search attributes and speed."""
     command = [
         temporal_program(), "server", "start-dev", "--ip", HOST, "--port", str(port), "--ui-port", str(ui_port),
         "--db-filename", str(folder / "temporal.db"),
@@ -150,12 +151,19 @@ async def _start(folder: Path, extra_flags: dict[str, str]) -> Address:
         command += ["--search-attribute", f"{attribute}={ATTRIBUTE_TYPES.get(attribute, 'Keyword')}"]
     for flag, value in (SPEED_FLAGS | extra_flags).items():
         command += ["--dynamic-config-value", f"{flag}={value}"]
+    return command
+
+
+async def _start(folder: Path, extra_flags: dict[str, str]) -> Address:
+    await _stopped(folder)
+    port, ui_port = _free_port(PORT), _free_port(UI_PORT)
+    command = server_command(folder, port, ui_port, extra_flags)
     log = folder / "server.log"
     pid = _spawn(command, log)
     address = Address(f"{HOST}:{port}", f"http://{HOST}:{ui_port}", pid)
     try:
         async with asyncio.timeout(_START_SECONDS):
-            while not address.alive:
+            while not (address.alive and await _serves(address)):
                 if not _exists(pid):
                     raise ServiceUnreachable(f"the Temporal server ended at its start; see {log}")
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
@@ -176,6 +184,15 @@ def _stop(folder: Path, address: Address | None) -> None:
         (folder / "stopping").write_text(str(address.pid), encoding="ascii")
         os.kill(address.pid, signal.SIGTERM)
     (folder / "address.json").unlink(missing_ok=True)
+
+
+async def _serves(address: Address) -> bool:
+    """Whether the frontend answers: it listens a little before it is ready."""
+    try:
+        await Client.connect(address.target)
+    except RuntimeError:
+        return False
+    return True
 
 
 def _spawn(command: list[str], log: Path) -> int:
@@ -200,7 +217,7 @@ async def _stopped(folder: Path) -> None:
         return
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_STOP_SECONDS):
-            while _exists(pid):  # noqa: ASYNC110  another process's end raises no event here
+            while _exists(pid):
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
     (folder / "stopping").unlink(missing_ok=True)
 
