@@ -229,7 +229,7 @@ def _from_rows(names: Sequence[str], rows: Any) -> Bindings:
     except ValueError as failure:
         raise RequestRejected(f"the bindings are {failure}") from None
     if not names:
-        return Bindings(shape=shape[:-1] if shape and shape[-1] == 0 else shape)
+        return Bindings(parameters=(), shape=shape[:-1] if shape and shape[-1] == 0 else shape)
     if not shape or shape[-1] != len(names):
         raise RequestRejected(
             f"bindings of shape {shape} do not end in the circuit's {len(names)} parameters {list(names)[:8]}"

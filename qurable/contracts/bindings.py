@@ -31,7 +31,7 @@ class Bindings(Contract):
     @model_validator(mode="before")
     @classmethod
     def _from_mapping(cls, value: Any) -> Any:
-        if not isinstance(value, Mapping) or {"parameters", "values"} <= set(value) or not value:
+        if not isinstance(value, Mapping) or "parameters" in value or not value:
             return value
         return _columns(value)
 

@@ -1,0 +1,1 @@
+"""Ratios against the floor and against direct calls, each measured in one run, with the raw figures beside them."""

@@ -1,0 +1,45 @@
+"""`python -m benchmarks`, or `make bench`: everything, or the parts that are named."""
+
+import argparse
+import platform
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from benchmarks import bell, parallel, transpile
+from qurable.temporal.run_main import run_main
+
+PARTS: dict[str, Callable[[Path], Awaitable[None]]] = {
+    "a": bell.latency,
+    "b": bell.throughput,
+    "c": transpile.caching,
+    "d": parallel.strategies,
+}
+
+
+async def main(parts: list[str]) -> None:
+    """Measure parts, each on a service and in a data folder of its own."""
+    print(
+        f"Python {platform.python_version()} on {platform.machine()}, {_cores()} cores; ratios are of medians in one run"
+    )
+    for part in parts:
+        with tempfile.TemporaryDirectory(prefix="qurable-bench-") as home:
+            await PARTS[part](Path(home))
+
+
+def _cores() -> int:
+    import os
+
+    return len(os.sched_getaffinity(0))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", epilog="example: python -m benchmarks a b")
+    parser.add_argument(
+        "parts",
+        nargs="*",
+        choices=[[], *PARTS],
+        default=[],
+        help="(a) latency (b) rate (c) cache (d) strategies",
+    )
+    run_main(main(parser.parse_args().parts or list(PARTS)))
