@@ -70,10 +70,28 @@ class PlanRoute:
             self._capacity_bytes,
             exact=exact,
         )
+        route = await self._described_in_full(route)
         return Outcome(route, [timed(steps.PLAN_ROUTE, Activity.PLAN_ROUTE, began, route)])
+
+    async def _described_in_full(self, route: Route) -> Route:
+        """The route with the whole snapshot of each rung: a list of many leaves their targets out."""
+        rungs = [
+            rung.model_copy(update={"target": await self._registry.get(rung.name).target()})
+            for rung in route.rungs
+        ]
+        return route.model_copy(update={"rungs": tuple(rungs)})
 
     async def _candidates(self, asked: str | Requirements) -> Sequence[TargetSnapshot]:
         if isinstance(asked, Requirements):
-            return [snapshot for snapshot in await self._registry.describe() if snapshot.available]
+            return sorted(filter(_is_available, await self._registry.describe()), key=_narrowest_first)
         names = self._registry.simulators() if asked == AUTO else (asked,)
         return [await self._registry.get(name).target() for name in names]
+
+
+def _is_available(snapshot: TargetSnapshot) -> bool:
+    return snapshot.available
+
+
+def _narrowest_first(snapshot: TargetSnapshot) -> tuple[bool, int, str]:
+    """The smallest that fits; one without a width of its own before all others."""
+    return snapshot.num_qubits is not None, snapshot.num_qubits or 0, snapshot.name

@@ -14,13 +14,13 @@ from activities.reporting import build_report, durations, find_kept, results_of
 from qurable.contracts.reports import JobEvent, JobReport
 from qurable.contracts.results import EstimateResult, SampleResult
 from qurable.contracts.stages import FinishCall, StageCall
-from qurable.errors import InternalError
+from qurable.errors import InternalError, KeyReused
 from qurable.names import Activity
 from store import jobs
 from store.database import now
 from store.shelf import StoreShelf
 
-INLINE_BYTES = 128 * 1024
+INLINE_BYTES = 32 * 1024
 """Results up to this size travel inside the report; larger ones stay in the store until somebody asks."""
 
 
@@ -93,11 +93,15 @@ def with_results(report: JobReport, results: list[SampleResult | EstimateResult]
 
 
 def _record_failure(connection: Connection, finish: FinishCall) -> JobReport:
-    job = jobs.need(connection, finish.call.job_id)
-    if finish.state is None or finish.error is None:
-        raise InternalError(f"job {job.id!r} ended without saying how")
+    if finish.state is None or finish.error is None or finish.head is None:
+        raise InternalError(f"job {finish.call.job_id!r} ended without saying how")
     ended = now()
-    events = jobs.events_of(connection, job.id)
+    # It may end before it was accepted: cancelled at once, or with a store that was down until now.
+    owned = jobs.accept(connection, finish.head, owner=finish.owner, request="", labels={}, at=ended)
+    if owned.body_hash != finish.head.body_hash:
+        raise KeyReused(f"the row of job {finish.head.id!r} belongs to a request with another body")
+    job = jobs.need(connection, finish.call.job_id)
+    events, stages = jobs.events_of(connection, job.id), jobs.stages_of(connection, job.id)
     report = JobReport(
         id=job.id,
         project=job.project,
@@ -107,8 +111,8 @@ def _record_failure(connection: Connection, finish: FinishCall) -> JobReport:
         because=finish.error.message,
         tried=finish.tried,
         events=(*events, JobEvent(state=finish.state, at=ended, detail=finish.error.message)),
-        stages=jobs.stages_of(connection, job.id),
-        durations=durations(events, jobs.stages_of(connection, job.id), ended),
+        stages=stages,
+        durations=durations(events, stages, ended),
         labels=jobs.labels_of(job),
         error=finish.error,
     )

@@ -1,8 +1,9 @@
 """One job: plan a route, walk it until a rung answers, report what ran."""
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
@@ -13,10 +14,11 @@ from temporalio.exceptions import TimeoutError as TemporalTimeout
 from qurable.contracts.base import SCHEMA_VERSION
 from qurable.contracts.errors import ErrorDocument
 from qurable.contracts.jobs import JobHead
-from qurable.contracts.reports import Attempt, JobEvent, JobStatus, State
+from qurable.contracts.reports import Attempt, JobEvent, JobReport, JobStatus, State
 from qurable.contracts.routes import Rung
 from qurable.contracts.stages import (
     AcceptCall,
+    Accepted,
     FinishCall,
     Pace,
     PrepareCall,
@@ -31,6 +33,7 @@ from qurable.errors import (
     HybridError,
     InternalError,
     JobCancelled,
+    KeyReused,
     OutOfTime,
     RouteExhausted,
     WorkerOutdated,
@@ -39,6 +42,8 @@ from qurable.names import HYBRID_JOB, Activity, Attribute
 from workflows import stages
 
 T = TypeVar("T")
+
+_RECORD_BY_DEADLINE = timedelta(seconds=30)
 
 _SHOWN_DURING: dict[str, State] = {
     Activity.AWAIT_START: State.QUEUED,
@@ -78,14 +83,15 @@ class HybridJob:
         self._stage = ""
         self._since = workflow.now()
         self._backend = head.asked
-        self._then = ""
+        self._recorded = False
+        self._owner = workflow.info().first_execution_run_id
         self._log: list[tuple[str, datetime, datetime | None]] = []
         self._events: list[JobEvent] = []
         self._qubits = 0
         self._circuit = ""
 
     @workflow.run
-    async def run(self, head: JobHead, body: RawValue) -> RawValue:
+    async def run(self, head: JobHead, body: RawValue) -> RawValue:  # noqa: ARG002  `__init__` has taken it
         """The report, as the stage that recorded it wrote it."""
         if head.schema_version > SCHEMA_VERSION:
             raise _final(
@@ -96,24 +102,15 @@ class HybridJob:
                     worker=SCHEMA_VERSION,
                 )
             )
-        owner = workflow.info().first_execution_run_id
-        accepted = await self._during(
-            Activity.ACCEPT, stages.accept(AcceptCall(head=head, owner=owner), body)
-        )
-        self._pace = accepted.pace
-        self._enter(State.ACCEPTED)
-        if accepted.report is not None:
-            if accepted.report.error is not None:
-                raise _failure(accepted.report.error)
-            return RawValue(workflow.payload_converter().to_payload(accepted.report))
         try:
-            return await self._within_deadline(self._answer(accepted.request))
+            return await self._within_deadline(self._answer())
         except ActivityError as failure:
             if is_cancelled_exception(failure):
                 await self._conclude(State.CANCELLED, _cancelled(head))
                 raise
             error = _document(failure)
-            await self._conclude(State.FAILED, error)
+            if error.code != KeyReused.__name__:  # the row belongs to another job
+                await self._conclude(State.FAILED, error)
             raise _failure(error) from failure
         except asyncio.CancelledError:
             await self._conclude(State.CANCELLED, _cancelled(head))
@@ -123,8 +120,11 @@ class HybridJob:
             await self._conclude(State.FAILED, error)
             raise
 
-    async def _answer(self, request: str) -> RawValue:
-        validated = await self._prepare(request)
+    async def _answer(self) -> RawValue:
+        accepted = await self._accept()
+        if accepted.report is not None:
+            return self._ended_before(accepted.report)
+        validated = await self._prepare(accepted.request)
         tried: list[Attempt] = []
         assert validated.route is not None  # noqa: S101  `_prepare` has seen to it
         for number, rung in enumerate(validated.route.rungs):
@@ -145,6 +145,20 @@ class HybridJob:
                 tried=[attempt.model_dump(mode="json") for attempt in tried],
             )
         )
+
+    async def _accept(self) -> Accepted:
+        call = AcceptCall(head=self._head, owner=self._owner)
+        accepted = await self._during(Activity.ACCEPT, stages.accept(call, self._body))
+        self._pace = accepted.pace
+        self._enter(State.ACCEPTED)
+        return accepted
+
+    def _ended_before(self, report: JobReport) -> RawValue:
+        """An earlier execution of this job has ended: so does this one, in the same way."""
+        self._recorded = True
+        if report.error is not None:
+            raise _failure(report.error)
+        return RawValue(workflow.payload_converter().to_payload(report))
 
     async def _prepare(self, request: str) -> Validated:
         """Validated, with a route."""
@@ -235,16 +249,20 @@ class HybridJob:
         if total is None:
             return await answering
         task = asyncio.create_task(answering)
+        left = total - (workflow.now() - workflow.info().start_time)
         try:
-            await workflow.wait([task], timeout=total.total_seconds())
-            if task.done():
-                return await task
+            with contextlib.suppress(TimeoutError):
+                await workflow.wait_condition(
+                    task.done, timeout=left, timeout_summary=f"total limit of {total}"
+                )
         finally:
             if not task.done():
                 task.cancel()
                 await workflow.wait([task])
-        if not task.cancelled() and task.exception() is None:
-            return await task  # it came while it was being called off
+        failure = None if task.cancelled() else task.exception()
+        called_off = task.cancelled() or (failure is not None and is_cancelled_exception(failure))
+        if not called_off:
+            return await task
         raise _final(
             DeadlineReached(
                 f"the job had {total} in all and no answer came in time: allow more with limits.total"
@@ -252,9 +270,17 @@ class HybridJob:
         )
 
     async def _conclude(self, state: State, error: ErrorDocument) -> None:
-        """Record how the job ended without an answer."""
-        call = FinishCall(call=self._call("record"), state=state, error=error)
-        await self._during(Activity.RECORD, stages.record(call, None, self._pace))
+        """Record how the job ended without an answer; a deadline does not wait for a store that is down."""
+        if self._recorded:
+            return
+        call = FinishCall(
+            call=self._call("record"), head=self._head, owner=self._owner, state=state, error=error
+        )
+        within = _RECORD_BY_DEADLINE if error.code == DeadlineReached.__name__ else None
+        try:
+            await self._during(Activity.RECORD, stages.record(call, None, self._pace, within))
+        except ActivityError as failure:
+            workflow.logger.warning("job %s ended as %s, unrecorded: %s", self._head.id, state, failure.cause)
         self._enter(state, error.message)
         self._mark(state)
 

@@ -215,8 +215,8 @@ async def post_process(call: FinishCall, pace: Pace, *, draft: bool) -> RawValue
     )
 
 
-async def record(call: FinishCall, derived: Any, pace: Pace) -> RawValue:
-    """Give the job its report."""
+async def record(call: FinishCall, derived: Any, pace: Pace, within: timedelta | None = None) -> RawValue:
+    """Give the job its report; give up after a while where one is named."""
     return await _run(
         Activity.RECORD,
         call,
@@ -225,6 +225,7 @@ async def record(call: FinishCall, derived: Any, pace: Pace) -> RawValue:
         activity_id=call.call.step,
         summary="record",
         start_to_close_timeout=pace.compile,
+        schedule_to_close_timeout=within,
         heartbeat_timeout=pace.heartbeat,
         retry_policy=PATIENT,
     )

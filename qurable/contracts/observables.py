@@ -132,7 +132,10 @@ def _real(label: str, factor: Any) -> float:
                 f"the coefficient of {label!r} is {factor}; observables are Hermitian, so it must be real"
             )
         return factor.real
-    return float(factor)
+    try:
+        return float(factor)
+    except (TypeError, OverflowError):
+        raise ValueError(f"the coefficient of {label!r} is no real number") from None
 
 
 class Observables(Contract):

@@ -59,10 +59,10 @@ class EstimatePub(Contract):
     def _one_of_two(self) -> Self:
         if self.precision is not None and self.shots is not None:
             raise ValueError("give `precision` or `shots`, not both")
-        if self.precision and self.precision**-2 > MAX_SHOTS:
+        if self.precision and self.precision < MAX_SHOTS**-0.5:
             raise ValueError(
-                f"precision {self.precision} takes {self.precision**-2:,.0f} shots, at most {MAX_SHOTS:,} are taken "
-                f"(precision {MAX_SHOTS**-0.5}); 0 asks a simulator for the exact value"
+                f"precision {self.precision} takes more than {MAX_SHOTS:,} shots, the most that are taken (precision "
+                f"{MAX_SHOTS**-0.5}); 0 asks a simulator for the exact value"
             )
         broadcast(self.bindings.shape, self.observables.shape)
         return self

@@ -154,12 +154,16 @@ class FinishCall(Contract):
         call: The stage.
         job: What answered; None where nothing did.
         tried: Rungs that did not answer.
+        head: Of the job, where nothing answered: it may end before it was accepted.
+        owner: As in `AcceptCall`.
         state: How it ended, where nothing answered.
         error: Why nothing answered.
     """
 
     call: StageCall
     job: JobRef | None = None
+    head: JobHead | None = None
+    owner: str = ""
     tried: tuple[Attempt, ...] = ()
     state: State | None = None
     error: ErrorDocument | None = None

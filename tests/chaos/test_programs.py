@@ -46,7 +46,8 @@ async def _until_accepted(chaos: House, jobs: int) -> None:
     await until(f"{jobs} jobs are accepted", lambda: len(_accepted(chaos)) >= jobs)
 
 
-async def _survives(chaos: House, program: str, kills: int) -> None:
+async def _with_and_without_kills(chaos: House, program: str, kills: int) -> tuple[Any, Any]:
+    """What a program finds under kills and in calm, having started the same number of jobs."""
     before = len(_accepted(chaos))
     calm = await _found(await _start(chaos, program, f"{program}-calm"))
     jobs = len(_accepted(chaos)) - before
@@ -62,22 +63,28 @@ async def _survives(chaos: House, program: str, kills: int) -> None:
             process = await _start(chaos, program, f"{program}-killed")
     killed = await _found(process)
 
-    assert killed == calm
     assert len(_accepted(chaos)) - seen == jobs
     assert len(set(_accepted(chaos))) == len(_accepted(chaos))
+    return killed, calm
 
 
 async def test_qaoa_survives_the_death_of_workers_and_of_itself(chaos: House) -> None:
     """Same trajectory, and not one evaluation more."""
-    await _survives(chaos, "qaoa", kills=4)
+    killed, calm = await _with_and_without_kills(chaos, "qaoa", kills=4)
+
+    assert killed == calm
 
 
 async def test_a_cutting_workflow_survives_the_death_of_a_worker(chaos: House) -> None:
     """The fragments that were done stay done."""
-    await _survives(chaos, "cutting", kills=1)
+    killed, calm = await _with_and_without_kills(chaos, "cutting", kills=1)
+
+    assert killed == calm
 
 
 @pytest.mark.long
 async def test_an_sqd_run_survives_the_death_of_a_worker(chaos: House) -> None:
-    """The samples are those that would have come."""
-    await _survives(chaos, "sqd", kills=1)
+    """The samples are those that would have come; the library's own linear algebra rounds as it likes."""
+    killed, calm = await _with_and_without_kills(chaos, "sqd", kills=1)
+
+    assert killed == pytest.approx(calm, rel=1e-12)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from qurable.contracts.executions import Phase
-from qurable.contracts.jobs import Limits
+from qurable.contracts.jobs import Limits, Requirements
 from qurable.contracts.reports import State
 from qurable.errors import JobCancelled, JobFailed, KeyReused, TargetUnavailable
 from qurable.requests import sample
@@ -134,3 +134,26 @@ async def test_a_refusal_of_the_provider_ends_the_job_with_its_reason(stack: Sta
     async with stack(backends={"qpu": qpu}) as service:
         with pytest.raises(JobFailed, match="down for maintenance"):
             await service.run(BELL, shots=10, backend="qpu")
+
+
+async def test_a_job_that_is_cancelled_at_once_is_on_record(service: Service) -> None:
+    """A key whose job was cancelled must not start it after all, once Temporal has forgotten."""
+    job = await service.qurable.submit(BELL, shots=10, key="cancelled-at-once")
+    await job.cancel()
+    with pytest.raises(JobCancelled):
+        await asyncio.wait_for(job.result(), 30)
+
+    report = await service.qurable.read_report(job.id)
+    assert report.state is State.CANCELLED
+    assert report.error is not None
+
+
+async def test_requirements_find_the_narrowest_device_with_its_noise(service: Service) -> None:
+    """A backend that is chosen by what it offers runs as one that is named."""
+    report = await service.run(BELL, shots=2000, seed=7, backend=Requirements(noisy=True, min_qubits=5))
+
+    assert report.served_by.startswith("fake_")
+    assert report.route.rungs[0].target.num_qubits == 5
+    assert report.provenance is not None
+    assert report.provenance.noise == report.route.rungs[0].target.target
+    assert set(report.counts()) == {"00", "01", "10", "11"}
