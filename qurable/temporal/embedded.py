@@ -29,6 +29,8 @@ PORT, UI_PORT = 7233, 8233
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
+_ANSWER_SECONDS = 2.0
+_PORT_TRIES = 5
 _LOOK_AGAIN_SECONDS = 0.02
 
 SPEED_FLAGS = {
@@ -155,27 +157,47 @@ def server_command(folder: Path, port: int, ui_port: int, extra_flags: dict[str,
 
 
 async def _start(folder: Path, extra_flags: dict[str, str]) -> Address:
+    """Start a server and say where it is; another program may take a port between the look and the bind."""
     await _stopped(folder)
-    port, ui_port = _free_port(PORT), _free_port(UI_PORT)
-    command = server_command(folder, port, ui_port, extra_flags)
     log = folder / "server.log"
-    pid = _spawn(command, log)
-    address = Address(f"{HOST}:{port}", f"http://{HOST}:{ui_port}", pid)
+    log.touch(mode=0o600)
+    for _ in range(_PORT_TRIES):
+        port, ui_port, written = _free_port(PORT), _free_port(UI_PORT), log.stat().st_size
+        pid = _spawn(server_command(folder, port, ui_port, extra_flags), log)
+        address = Address(f"{HOST}:{port}", f"http://{HOST}:{ui_port}", pid)
+        if await _listens(address, log, written):
+            partial = folder / "address.json.new"
+            partial.write_text(json.dumps(asdict(address)), encoding="utf-8")
+            partial.replace(folder / "address.json")
+            return address
+    raise ServiceUnreachable(f"the Temporal server found its ports taken {_PORT_TRIES} times over; try again")
+
+
+async def _listens(address: Address, log: Path, written: int) -> bool:
+    """Wait until a server that was just started answers; False where it ended because a port was taken.
+
+    Raises:
+        ServiceUnreachable: It ended for another reason, or does not answer in time.
+    """
     try:
         async with asyncio.timeout(_START_SECONDS):
-            while not (address.alive and await _serves(address)):
-                if not _exists(pid):
+            while True:
+                if not _exists(address.pid):
+                    if _port_was_taken(log, written):
+                        return False
                     raise ServiceUnreachable(f"the Temporal server ended at its start; see {log}")
+                if address.alive and await _serves(address):
+                    return True
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
     except TimeoutError:
-        os.kill(pid, signal.SIGKILL)
+        os.kill(address.pid, signal.SIGKILL)
         raise ServiceUnreachable(
             f"the Temporal server did not listen within {_START_SECONDS:g} s; see {log}"
         ) from None
-    partial = folder / "address.json.new"
-    partial.write_text(json.dumps(asdict(address)), encoding="utf-8")
-    partial.replace(folder / "address.json")
-    return address
+
+
+def _port_was_taken(log: Path, written: int) -> bool:
+    return b"address already in use" in log.read_bytes()[written:]
 
 
 def _stop(folder: Path, address: Address | None) -> None:
@@ -187,10 +209,10 @@ def _stop(folder: Path, address: Address | None) -> None:
 
 
 async def _serves(address: Address) -> bool:
-    """Whether the frontend answers: it listens a little before it is ready."""
+    """Whether the frontend answers: it listens a little before it is ready, and a stranger on its port may say nothing."""
     try:
-        await Client.connect(address.target)
-    except RuntimeError:
+        await asyncio.wait_for(Client.connect(address.target), _ANSWER_SECONDS)
+    except (RuntimeError, TimeoutError):
         return False
     return True
 
