@@ -33,6 +33,7 @@ from activities.transpile import Transpile
 from activities.validate import Validate
 from activities.waiting import Waiting
 from activities.withdraw import Withdraw
+from backends.aer import GPU
 from backends.registry import Registry
 from backends.simulation import Engine
 from isolation.admission import Admission
@@ -44,6 +45,7 @@ from qurable.temporal.connect import connected, keep_history, register_search_at
 from qurable.temporal.embedded import embedded_server
 from qurable.temporal.run_main import run_main
 from settings import Settings
+from store import catalogue
 from store.database import Database
 from store.shelf import StoreShelf
 from workflows.hybrid_job import HybridJob
@@ -80,7 +82,11 @@ class Hooks:
 
 @contextlib.asynccontextmanager
 async def workers(settings: Settings, client: Client, hooks: Hooks | None = None) -> AsyncIterator[Database]:
-    """Run one worker for each queue that the settings name; gives out the store they use."""
+    """Run one worker for each queue that the settings name; gives out the store they use.
+
+    Raises:
+        BackendNotInstalled: The GPU's queue is to be served, and no GPU works here.
+    """
     hooks = hooks or Hooks()
     async with contextlib.AsyncExitStack() as parts:
         nursery = await parts.enter_async_context(Nursery()) if hooks.nursery is None else hooks.nursery
@@ -88,7 +94,14 @@ async def workers(settings: Settings, client: Client, hooks: Hooks | None = None
         known = await register_search_attributes(client)
         compiling = await parts.enter_async_context(ChildPool(nursery, settings.cores))
         simulating = await parts.enter_async_context(ChildPool(nursery, settings.cores))
-        queues = _activities(settings, database, compiling, simulating, hooks, search_attributes=known)
+        shelf = StoreShelf(database)
+        admission = Admission(settings.capacity_bytes, settings.admission_folder)
+        engine = Engine(simulating, admission, shelf, settings.cores, hooks.failpoint)
+        registry = Registry(engine, hooks.backends, lambda name: database.read(catalogue.offered, name))
+        if Queue.GPU in settings.served_queues:
+            await database.write(catalogue.publish, [await registry.get(GPU).target()])
+        stores = _Stores(database, shelf, Checkpoints(database, hooks.journal, hooks.failpoint))
+        queues = _activities(settings, stores, registry, compiling, search_attributes=known)
         async with contextlib.AsyncExitStack() as running:
             for queue in settings.served_queues:
                 if queue in queues:
@@ -97,22 +110,20 @@ async def workers(settings: Settings, client: Client, hooks: Hooks | None = None
             yield database
 
 
+@dataclass(frozen=True)
+class _Stores:
+    """The store, and two ways to look at it."""
+
+    database: Database
+    shelf: StoreShelf
+    checkpoints: Checkpoints
+
+
 def _activities(
-    settings: Settings,
-    database: Database,
-    compiling: ChildPool,
-    simulating: ChildPool,
-    hooks: Hooks,
-    *,
-    search_attributes: bool,
+    settings: Settings, stores: _Stores, registry: Registry, compiling: ChildPool, *, search_attributes: bool
 ) -> dict[Queue, Sequence[Callable[..., Any]]]:
     """Every activity, with what it needs, by the queue that runs it."""
-    shelf = StoreShelf(database)
-    admission = Admission(settings.capacity_bytes, settings.admission_folder)
-    engine = Engine(simulating, admission, shelf, settings.cores, hooks.failpoint)
-    registry = Registry(engine, hooks.backends)
-    checkpoints = Checkpoints(database, hooks.journal, hooks.failpoint)
-
+    shelf, checkpoints = stores.shelf, stores.checkpoints
     accept = Accept(checkpoints, shelf, settings.pace(search_attributes=search_attributes))
     validate = Validate(checkpoints, shelf, compiling, settings.source_limits)
     plan_route = PlanRoute(checkpoints, shelf, registry, settings.capacity_bytes)
@@ -125,7 +136,7 @@ def _activities(
     record = Record(checkpoints, shelf)
     finish = Finish(checkpoints, shelf, fetch, post_process)
     withdraw = Withdraw(checkpoints, registry)
-    reading = ReadStoreActivity(database, shelf, registry)
+    reading = ReadStoreActivity(stores.database, shelf, registry)
 
     return {
         Queue.WORKFLOWS: (

@@ -76,7 +76,7 @@ class PlanRoute:
     async def _described_in_full(self, route: Route) -> Route:
         """The route with the whole snapshot of each rung: a list of many leaves their targets out."""
         rungs = [
-            rung.model_copy(update={"target": await self._registry.get(rung.name).target()})
+            rung.model_copy(update={"target": await self._registry.snapshot(rung.name)})
             for rung in route.rungs
         ]
         return route.model_copy(update={"rungs": tuple(rungs)})
@@ -85,7 +85,7 @@ class PlanRoute:
         if isinstance(asked, Requirements):
             return sorted(filter(_is_available, await self._registry.describe()), key=_narrowest_first)
         names = self._registry.simulators() if asked == AUTO else (asked,)
-        return [await self._registry.get(name).target() for name in names]
+        return [await self._registry.snapshot(name) for name in names]
 
 
 def _is_available(snapshot: TargetSnapshot) -> bool:

@@ -8,6 +8,7 @@ from qurable.contracts.jobs import Method
 from qurable.contracts.targets import AnswerKind, TargetDocument, TargetSnapshot
 from qurable.names import Queue
 
+GPU = "aer_gpu"
 _PROBE_LIMITS = Limits(memory_bytes=2048 * MIB, wall_seconds=60.0)
 _GPU_ADDRESS_SPACE_BYTES = 1024 * 2**30
 """CUDA reserves address space far beyond what it uses."""
@@ -44,7 +45,9 @@ class AerBackend(SimulatedBackend):
 class AerGpuBackend(AerBackend):
     """The same on a GPU, for a worker that has one and a GPU build of Aer."""
 
-    def __init__(self, engine: Engine, name: str = "aer_gpu") -> None:
+    child_overhead_bytes = _GPU_ADDRESS_SPACE_BYTES
+
+    def __init__(self, engine: Engine, name: str = GPU) -> None:
         super().__init__(engine, name)
         self._options = {"device": "GPU", "batched_shots_gpu": True}
         self._probed = False

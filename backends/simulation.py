@@ -84,6 +84,9 @@ class SimulatedBackend:
         options: Fixed options of `AerSimulator`, such as the device.
     """
 
+    child_overhead_bytes = _CHILD_OVERHEAD_BYTES
+    """Address space of a run beyond what it computes on."""
+
     def __init__(self, name: str, engine: Engine, options: dict[str, Any] | None = None) -> None:
         self.name = name
         self._engine = engine
@@ -132,6 +135,7 @@ class SimulatedBackend:
         if state.phase is Phase.DONE:
             return Cancelled(found=True, final=Phase.DONE)
         await self._engine.shelf.withdraw(key)
+        self._engine.admission.forget(key.tag)
         return Cancelled(found=True, final=Phase.CANCELLED)
 
     async def run(self, job: JobRef, beat: Beat) -> None:
@@ -156,7 +160,8 @@ class SimulatedBackend:
             )
         beat(f"{len(work)} pieces to run, {parallel} at a time")
         try:
-            await _Runner(self._engine, submission, self._options, beat).run(work, parallel)
+            runner = _Runner(self._engine, submission, self._options, self.child_overhead_bytes, beat)
+            await runner.run(work, parallel)
         finally:
             lease.release()
 
@@ -172,10 +177,18 @@ class SimulatedBackend:
 class _Runner:
     """Runs the pieces of one submission and keeps each as it is done."""
 
-    def __init__(self, engine: Engine, submission: Submission, options: dict[str, Any], beat: Beat) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        submission: Submission,
+        options: dict[str, Any],
+        overhead_bytes: int,
+        beat: Beat,
+    ) -> None:
         self._engine = engine
         self._submission = submission
         self._options = options
+        self._overhead_bytes = overhead_bytes
         self._beat = beat
         self._buffer: list[Piece] = []
         self._flushed = time.monotonic()
@@ -221,7 +234,7 @@ class _Runner:
             "noise_hash": self._submission.noise,
             "work": [_piece_document(item, pubs[item.pub]) for item in batch],
         }
-        limits = Limits(memory_bytes=memory_bytes + _CHILD_OVERHEAD_BYTES, wall_seconds=_NO_LIMIT_SECONDS)
+        limits = Limits(memory_bytes=memory_bytes + self._overhead_bytes, wall_seconds=_NO_LIMIT_SECONDS)
         await self._engine.pool.call(
             "isolation.aer:simulate", payload, limits, self._keep, what="the simulation"
         )

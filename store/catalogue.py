@@ -2,25 +2,25 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, select
 
 from qurable.contracts.targets import TargetSnapshot
-from store.database import now
+from store.database import now, put_all
 from store.schema import backends
 
 
 def publish(connection: Connection, snapshots: Iterable[TargetSnapshot]) -> None:
     """Describe backends anew."""
+    seen = now()
     rows = [
-        {"name": snapshot.name, "snapshot": snapshot.model_dump_json(), "seen_at": now()}
+        {"name": snapshot.name, "snapshot": snapshot.model_dump_json(), "seen_at": seen}
         for snapshot in snapshots
     ]
-    if rows:
-        connection.execute(delete(backends).where(backends.c.name.in_([row["name"] for row in rows])))
-        connection.execute(insert(backends), rows)
+    put_all(connection, backends, rows)
 
 
-def published(connection: Connection) -> tuple[TargetSnapshot, ...]:
-    """Every backend that was ever described, by name."""
-    rows = connection.execute(select(backends.c.snapshot).order_by(backends.c.name))
-    return tuple(TargetSnapshot.read(row.snapshot) for row in rows)
+def offered(connection: Connection, name: str) -> TargetSnapshot | None:
+    """A backend as the last worker that had it described it."""
+    kept = connection.execute(select(backends.c.snapshot).where(backends.c.name == name)).scalar()
+    snapshot = None if kept is None else TargetSnapshot.read(kept)
+    return snapshot if snapshot is not None and snapshot.available else None
