@@ -78,6 +78,11 @@ class Lease:
             self._descriptor = -1
 
 
+def _give_back(asking: "asyncio.Task[Lease | Waiting]") -> None:
+    if not asking.cancelled() and asking.exception() is None and isinstance(lease := asking.result(), Lease):
+        lease.release()
+
+
 class Admission:
     """Grants memory on one machine.
 
@@ -100,7 +105,12 @@ class Admission:
             ticket: A word of letters, digits and dashes that stays the same over the job's attempts.
             size_bytes: At most the capacity, which the caller has checked.
         """
-        return await asyncio.to_thread(self._take, ticket, size_bytes)
+        asking = asyncio.create_task(asyncio.to_thread(self._take, ticket, size_bytes))
+        try:
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:  # the thread goes on, and what it is granted is nobody's
+            asking.add_done_callback(_give_back)
+            raise
 
     def _take(self, ticket: str, size_bytes: int) -> Lease | Waiting:
         now = time.time()

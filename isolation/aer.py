@@ -33,7 +33,7 @@ from circuits.estimation import (
     without_final_measurements,
 )
 from circuits.parse import load_qpy
-from circuits.seeds import STRIDE
+from circuits.seeds import GROUP_STRIDE, STRIDE
 from circuits.squeeze import squeeze
 from circuits.targets import build_target
 from isolation.child import Emit
@@ -259,8 +259,9 @@ def _sampled_values(
         members = set(group.products)
         needed = sorted({row for _, row, observable in pairs if members.intersection(sums[observable])})
         for first, last in _contiguous(needed):
-            # Groups of one binding take neighbouring seeds; those of other bindings are 2113 away.
-            result = _execute(run, measured, active, piece, first, last + 1, shots, seed + number)
+            result = _execute(
+                run, measured, active, piece, first, last + 1, shots, seed + GROUP_STRIDE * number
+            )
             notes = _notes(result)
             for row in range(first, last + 1):
                 outcomes[number, row] = _group_bits(

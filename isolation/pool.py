@@ -55,12 +55,16 @@ class _Child:
     last_words: int
     exited: "asyncio.Future[int]"
     tasks: int = 0
+    heard: int = 0
+
+    def begin(self) -> None:
+        """What was printed before this task is none of its last words."""
+        self.heard = os.fstat(self.last_words).st_size
 
     def last_words_text(self) -> str:
         size = os.fstat(self.last_words).st_size
-        return os.pread(self.last_words, _LAST_WORDS_BYTES, max(0, size - _LAST_WORDS_BYTES)).decode(
-            errors="replace"
-        )
+        start = max(self.heard, size - _LAST_WORDS_BYTES)
+        return os.pread(self.last_words, _LAST_WORDS_BYTES, start).decode(errors="replace")
 
     def close(self) -> None:
         self.writer.close()
@@ -74,7 +78,7 @@ class _Zygote:
     process: "subprocess.Popen[bytes]"
     control: socket.socket
     ready: "asyncio.Future[None]"
-    forked: dict[int, "asyncio.Future[int]"] = field(default_factory=dict)
+    forked: dict[int, "asyncio.Future[tuple[int, asyncio.Future[int]]]"] = field(default_factory=dict)
     exits: dict[int, "asyncio.Future[int]"] = field(default_factory=dict)
 
     @property
@@ -101,24 +105,35 @@ class Nursery:
             ChildCrashed: The zygote died, or does not answer.
         """
         zygote = await self._running()
-        loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         last_words = os.memfd_create("qurable-last-words")
-        token = next(self._tokens)
-        zygote.forked[token] = loop.create_future()
         try:
-            socket.send_fds(zygote.control, [msgpack.packb(["fork", token])], [theirs.fileno(), last_words])
-            pid = await asyncio.wait_for(zygote.forked[token], _START_SECONDS)
-        except (OSError, TimeoutError, ChildCrashed):
+            pid, exited = await self._ask_for_child(zygote, theirs, last_words)
+            ours.setblocking(False)
+            reader, writer = await asyncio.open_connection(sock=ours)
+        except BaseException:  # a cancelled one too leaves nothing open; the child ends when it finds nobody
             ours.close()
             os.close(last_words)
+            raise
+        return _Child(pid, reader, writer, last_words, exited)
+
+    async def _ask_for_child(
+        self, zygote: _Zygote, connection: socket.socket, last_words: int
+    ) -> "tuple[int, asyncio.Future[int]]":
+        """Its process id, and the future that gets its exit code."""
+        token = next(self._tokens)
+        forked: asyncio.Future[tuple[int, asyncio.Future[int]]] = asyncio.get_running_loop().create_future()
+        zygote.forked[token] = forked
+        try:
+            with connection:
+                message = msgpack.packb(["fork", token])
+                socket.send_fds(zygote.control, [message], [connection.fileno(), last_words])
+            async with asyncio.timeout(_START_SECONDS):
+                return await forked
+        except (OSError, ChildCrashed):
             raise ChildCrashed("no child process could be started", status=0) from None
         finally:
-            theirs.close()
-            zygote.forked.pop(token, None)
-        ours.setblocking(False)
-        reader, writer = await asyncio.open_connection(sock=ours)
-        return _Child(pid, reader, writer, last_words, zygote.exits.setdefault(pid, loop.create_future()))
+            del zygote.forked[token]
 
     def kill(self, child: _Child) -> None:
         """Kill a child; the zygote, which reaps it, does so and so never hits a reused id."""
@@ -132,7 +147,6 @@ class Nursery:
         if self._zygote is not None:
             zygote, self._zygote = self._zygote, None
             self._forget(zygote)
-            await asyncio.to_thread(zygote.process.wait)
 
     async def __aenter__(self) -> Self:
         """Let the zygote load Qiskit while the rest of the worker starts."""
@@ -148,7 +162,8 @@ class Nursery:
                 self._zygote = self._launch()
             zygote = self._zygote
         try:
-            await asyncio.wait_for(asyncio.shield(zygote.ready), _START_SECONDS)
+            async with asyncio.timeout(_START_SECONDS):  # `wait_for` may swallow a cancellation
+                await asyncio.shield(zygote.ready)
         except TimeoutError:
             self._forget(zygote)
             raise ChildCrashed("the process that starts children does not answer", status=0) from None
@@ -188,7 +203,9 @@ class Nursery:
                     zygote.ready.set_result(None)
             case ["forked", token, pid]:
                 if token in zygote.forked and not zygote.forked[token].done():
-                    zygote.forked[token].set_result(pid)
+                    # Here, since its end may be told before whoever asked for it comes to listen.
+                    zygote.exits[pid] = asyncio.get_running_loop().create_future()
+                    zygote.forked[token].set_result((pid, zygote.exits[pid]))
                 else:  # nobody waits any more
                     zygote.control.send(msgpack.packb(["kill", pid]))
             case ["exited", pid, status]:
@@ -197,10 +214,12 @@ class Nursery:
                     exited.set_result(status)
 
     def _forget(self, zygote: _Zygote) -> None:
-        """The zygote is gone, and its children with it."""
+        """Have done with a zygote; the kernel kills its children with it."""
         if zygote.alive:
             asyncio.get_running_loop().remove_reader(zygote.control)
             zygote.control.close()
+            zygote.process.kill()
+            zygote.process.wait()
         gone = ChildCrashed("the process that starts children died", status=0)
         waiters: list[asyncio.Future[Any]] = [zygote.ready, *zygote.forked.values()]
         for waiting in waiters:
@@ -244,7 +263,7 @@ class ChildPool:
         """
         what = what or task.partition(":")[2].replace("_", " ")
         async with self._slots:
-            child = self._idle.pop() if self._idle else await self._nursery.fork()
+            child = self._warm() or await self._nursery.fork()
             healthy = False
             try:
                 async with asyncio.timeout(limits.wall_seconds):
@@ -269,9 +288,19 @@ class ChildPool:
         while self._idle:
             self._nursery.kill(self._idle.pop())
 
+    def _warm(self) -> _Child | None:
+        """A child that waits for work; those that died waiting, as with their zygote, are let go."""
+        while self._idle:
+            child = self._idle.pop()
+            if not child.exited.done():
+                return child
+            child.close()
+        return None
+
     async def _converse(
         self, child: _Child, task: str, payload: Any, limits: Limits, on_event: OnEvent | None, what: str
     ) -> list[Any]:
+        child.begin()
         try:
             await wire.send(child.writer, [task, payload, limits.memory_bytes, limits.cpu_seconds])
             while True:
