@@ -24,16 +24,16 @@ class ArtifactKind(StrEnum):
 def put(connection: Connection, kind: ArtifactKind, bodies: Iterable[bytes]) -> list[str]:
     """Keep bodies; each is kept once. Gives back their hashes in order."""
     created = now()
-    keyed = {digest(body): body for body in bodies}
+    hashed = [(digest(body), body) for body in bodies]
     insert_all(
         connection,
         artifacts,
         [
             {"hash": key, "kind": kind, "size": len(body), "body": body, "created_at": created}
-            for key, body in keyed.items()
+            for key, body in dict(hashed).items()
         ],
     )
-    return list(keyed)
+    return [key for key, _ in hashed]
 
 
 def get(connection: Connection, keys: Iterable[str]) -> Mapping[str, bytes]:

@@ -7,16 +7,19 @@ writers would otherwise sleep on each other's locks.
 import asyncio
 import fcntl
 import functools
+import sqlite3
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, inspect, text
+from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event, inspect, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from qurable.errors import RequestRejected, StoreUnavailable
 from store.schema import REVISION
@@ -28,6 +31,7 @@ _BUSY_MILLISECONDS = 5_000
 _POSTGRESQL_THREADS = 8
 _SQLITE_READERS = 2
 _WRITES = "qurable_writes"
+_SECRET_WORDS = ("password", "sslpassword")
 
 
 class Database:
@@ -41,18 +45,11 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        try:
-            parsed = make_url(url)
-            if parsed.drivername in {"postgresql", "postgres"}:
-                parsed = parsed.set(drivername="postgresql+psycopg")
-            self.is_sqlite = parsed.get_backend_name() == "sqlite"
-            self._path = Path(parsed.database) if self.is_sqlite and parsed.database else None
-            self._engine = self._sqlite(parsed) if self.is_sqlite else self._postgresql(parsed)
-        except (ArgumentError, NoSuchModuleError) as error:
-            raise RequestRejected(
-                f"QURABLE_DATABASE_URL is not usable: {error}; use sqlite:///FILE or postgresql://..."
-            ) from None
-        self.name = parsed.render_as_string(hide_password=True)
+        parsed = _parsed(url)
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        self._path = Path(parsed.database) if self.is_sqlite and parsed.database else None
+        self._engine = self._sqlite(parsed) if self.is_sqlite else self._postgresql(parsed)
+        self.name = parsed.difference_update_query(_SECRET_WORDS).render_as_string(hide_password=True)
         writers = 1 if self.is_sqlite else _POSTGRESQL_THREADS
         self._writers = ThreadPoolExecutor(writers, thread_name_prefix="store-write")
         self._readers = (
@@ -64,7 +61,7 @@ class Database:
     def _sqlite(self, url: Any) -> Engine:
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(url, pool_size=_SQLITE_READERS + 1)
+        engine = create_engine(url, pool_size=_SQLITE_READERS + 1, hide_parameters=True)
 
         @event.listens_for(engine, "connect")
         def _configure(connection: Any, _record: Any) -> None:
@@ -84,7 +81,9 @@ class Database:
         return engine
 
     def _postgresql(self, url: Any) -> Engine:
-        return create_engine(url, pool_size=_POSTGRESQL_THREADS, max_overflow=0, pool_pre_ping=True)
+        return create_engine(
+            url, pool_size=_POSTGRESQL_THREADS, max_overflow=0, pool_pre_ping=True, hide_parameters=True
+        )
 
     async def write(
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -121,25 +120,16 @@ class Database:
 
     def _explained(self, error: SQLAlchemyError) -> Exception:
         """Trouble of the database as such is for waiting out; anything else is a defect and stays what it is."""
-        if not isinstance(error, DBAPIError):
+        if isinstance(error, PoolTimeout):
             return StoreUnavailable(f"the store {self.name} does not take connections: {error}")
+        if not isinstance(error, DBAPIError):
+            return error
         reason = (
             str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
         )
-        transient = error.connection_invalidated or type(error.orig).__name__ in {
-            "OperationalError",
-            "AdminShutdown",
-            "CannotConnectNow",
-            "CrashShutdown",
-            "DiskFull",
-            "LockNotAvailable",
-            "DeadlockDetected",
-            "SerializationFailure",
-            "TooManyConnections",
-            "ConnectionTimeout",
-            "PoolTimeout",
-        }
-        if not transient:
+        # SQLite's driver files a misspelt statement under the same class as a full disk.
+        misspelt = getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+        if misspelt or not (error.connection_invalidated or isinstance(error, OperationalError)):
             return error
         if "full" in reason or "No space left" in reason:
             return StoreUnavailable(
@@ -203,11 +193,39 @@ class Database:
         self._engine.dispose()
 
     async def __aenter__(self) -> Self:
-        await self.migrate()
+        try:
+            await self.migrate()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+def _parsed(url: str) -> URL:
+    """A URL of a database that is supported; what is wrong with another is not said, it may hold a password."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise RequestRejected(
+            "QURABLE_DATABASE_URL is no URL of a database: use sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME, with special "
+            "characters of the password percent-encoded"
+        ) from None
+    kind = parsed.drivername
+    if kind in {"postgresql", "postgres"}:
+        return parsed.set(drivername="postgresql+psycopg")
+    if kind == "postgresql+psycopg" or (kind == "sqlite" and parsed.database not in {None, "", ":memory:"}):
+        return parsed
+    where = "a store in memory" if kind == "sqlite" else f"a store of kind {kind!r}"
+    raise RequestRejected(
+        f"QURABLE_DATABASE_URL names {where}, which workers cannot share: use sqlite:///FILE or postgresql://..."
+    )
+
+
+_upgrading = threading.Lock()
+"""Alembic keeps what it works on in a global."""
 
 
 def _upgrade(engine: Engine) -> None:
@@ -216,7 +234,11 @@ def _upgrade(engine: Engine) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
+    with (
+        _upgrading,
+        engine.connect().execution_options(**{_WRITES: True}) as connection,
+        connection.begin(),
+    ):
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
@@ -229,15 +251,36 @@ def insert_once(connection: Connection, table: Table, row: dict[str, Any]) -> bo
 def insert_all(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     """Insert the rows whose keys are not there."""
     if rows:
-        connection.execute(_insert(table, connection.dialect.name), rows)
+        connection.execute(_insert(table, connection.dialect.name), _in_one_order(table, rows))
+
+
+def put_all(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Insert the rows, each in the place of one with its key."""
+    if rows:
+        connection.execute(_upsert(table, connection.dialect.name), _in_one_order(table, rows))
+
+
+def _in_one_order(table: Table, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """By key, as every transaction writes them, so that no two wait for each other."""
+    return sorted(rows, key=lambda row: [row[column.name] for column in table.primary_key])
+
+
+def _inserting(table: Table, dialect: str) -> sqlite.Insert | postgresql.Insert:
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
 @functools.cache
 def _insert(table: Table, dialect: str) -> Insert:
     """Built once: building a statement costs more than running it."""
-    if dialect == "sqlite":
-        return sqlite.insert(table).on_conflict_do_nothing()
-    return postgresql.insert(table).on_conflict_do_nothing()
+    # SQLAlchemy forgets the count of an INSERT unless it is told to keep it.
+    return _inserting(table, dialect).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+
+
+@functools.cache
+def _upsert(table: Table, dialect: str) -> Insert:
+    insert = _inserting(table, dialect)
+    replaced = {column.name: insert.excluded[column.name] for column in table.c if not column.primary_key}
+    return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=replaced)
 
 
 def now() -> datetime:

@@ -49,7 +49,7 @@ def accept(
             "body_hash": head.body_hash,
             "owner": owner,
             "state": State.ACCEPTED,
-            "asked": head.asked[:200],
+            "asked": _text(head.asked, 200),
             "served_by": "",
             "labels": json.dumps(labels),
             "request": request,
@@ -62,6 +62,11 @@ def accept(
         connection.execute(update(jobs).where(jobs.c.id == head.id).values(owner=owner))
     ended_by_another = state in FINAL and row.owner != owner
     return Owned(row.body_hash, state, read_report(row) if ended_by_another else None)
+
+
+def _text(words: str, longest: int) -> str:
+    """Words as both databases take them: PostgreSQL refuses null bytes."""
+    return words[:longest].replace("\0", "�")
 
 
 def owned_by(connection: Connection, job_id: str, owner: str) -> Owned | None:
@@ -82,7 +87,7 @@ def add_events(connection: Connection, job_id: str, entered: Sequence[JobEvent],
             "state": event.state,
             "at": event.at,
             "backend": event.backend,
-            "detail": event.detail[:2000],
+            "detail": _text(event.detail, 2000),
         }
         new = insert_once(connection, events, row) or new
     if new:
