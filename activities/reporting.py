@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from activities import steps
 from activities.checkpoint import Documents, read_documents
 from activities.documents import CompiledDocument, ProcessedDocument, SubmittedDocument, ValidatedDocument
+from backends.aer import aer_version
 from circuits.assembly import assemble, is_complete
 from circuits.runnable import pubs_of
 from qurable.contracts.executions import Piece
@@ -152,7 +153,8 @@ def versions() -> dict[str, str]:
     """Versions of everything that decides an answer."""
     return {
         "python": platform.python_version(),
-        **{name: version(name) for name in ("qurable", "qiskit", "qiskit-aer", "numpy")},
+        "qiskit-aer": aer_version(),
+        **{name: version(name) for name in ("qurable", "qiskit", "numpy")},
     }
 
 

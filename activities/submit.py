@@ -9,7 +9,6 @@ from activities import steps
 from activities.boundary import speaks_temporal
 from activities.checkpoint import Checkpoints, Documents, Outcome, timed
 from activities.documents import CompiledDocument, SubmittedDocument, ValidatedDocument
-from backends.aer import aer_version
 from backends.registry import Registry
 from circuits.methods import choose_noisy
 from circuits.runnable import pubs_of
@@ -23,6 +22,7 @@ from qurable.contracts.reports import State
 from qurable.contracts.routes import MethodChoice, Route, Rung
 from qurable.contracts.stages import StageCall, Submitted
 from qurable.contracts.targets import AnswerKind
+from qurable.errors import InternalError
 from qurable.names import Activity
 from store import submissions
 from store.database import now
@@ -131,16 +131,32 @@ def _submission(job_id: str, parts: _Parts, methods: Sequence[MethodChoice]) -> 
     for number, pub in enumerate(parts.pubs):
         pubs.append(_isa_pub(pub, parts.validated.circuit_of[number], seed, parts, methods))
         seed += STRIDE * pub.bindings.size
-    noisy = parts.rung.target.answer_kind is AnswerKind.NOISY_SIMULATOR
     return Submission(
         key=SubmissionKey(job_id=job_id, backend=parts.rung.name, digest=_logical_digest(parts)),
         kind="sample" if parts.kind == "sample" else "estimate",
         target=parts.compiled.circuits[0].target if parts.compiled.circuits else None,
         pubs=tuple(pubs),
         options=parts.options,
-        noise=parts.rung.target.target if noisy else None,
-        simulator_version=f"aer {aer_version()}" if parts.rung.target.simulator else "",
+        noise=_noise(parts.rung),
+        simulator_version=parts.rung.target.version if parts.rung.target.simulator else "",
     )
+
+
+def _noise(rung: Rung) -> str | None:
+    """Artifact of the target whose noise is simulated; None for what has none to simulate.
+
+    Raises:
+        InternalError: The rung promises noise and the route does not say which; run without it, the job would
+            look better than the device ever is.
+    """
+    if rung.target.answer_kind is not AnswerKind.NOISY_SIMULATOR:
+        return None
+    if rung.target.target is None:
+        raise InternalError(
+            f"backend {rung.name!r} simulates a device's noise and its route names no target to take it from; "
+            "the job is not run without noise"
+        )
+    return rung.target.target
 
 
 def _isa_pub(

@@ -1,7 +1,9 @@
 """Transpile: each distinct circuit once, by this worker, another, or an earlier job."""
 
 import asyncio
+import contextlib
 from collections import OrderedDict
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from importlib.metadata import version
 from typing import Any
@@ -23,7 +25,7 @@ from qurable.contracts.reports import State
 from qurable.contracts.routes import Route, Rung
 from qurable.contracts.stages import Compiled, StageCall
 from qurable.contracts.targets import AnswerKind
-from qurable.errors import InternalError, OutOfTime
+from qurable.errors import InternalError, OutOfTime, StoreUnavailable
 from qurable.names import Activity
 from store import artifacts, transpiles
 from store.artifacts import ArtifactKind
@@ -168,7 +170,8 @@ class Transpile:
                 raise OutOfTime(f"another worker did not finish transpiling circuit {circuit.dress.name!r}")
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
         try:
-            compiled, seconds = await self._compile(circuit, target_hash, target, level, options)
+            async with self._claimed(key, holder):
+                compiled, seconds = await self._compile(circuit, target_hash, target, level, options)
         except BaseException:
             await asyncio.shield(database.write(transpiles.release, key, holder))
             raise
@@ -176,6 +179,23 @@ class Transpile:
         self._checkpoints.failpoint("transpile:compiled")
         await database.write(transpiles.fill, key, body, compiled.model_dump_json(), seconds)
         return self._remember(key, compiled, seconds)
+
+    @contextlib.asynccontextmanager
+    async def _claimed(self, key: str, holder: str) -> AsyncIterator[None]:
+        """Renew a claim for as long as the work on it takes, so that only a dead holder's runs out."""
+
+        async def renew() -> None:
+            while True:
+                await asyncio.sleep(_PATIENCE.total_seconds() / 3)
+                with contextlib.suppress(StoreUnavailable):
+                    await self._checkpoints.database.write(transpiles.claim, key, holder, _PATIENCE)
+
+        renewing = asyncio.create_task(renew())
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            await asyncio.wait([renewing])
 
     def _remember(self, key: str, compiled: CompiledCircuit, seconds: float) -> CompiledCircuit:
         self._remembered[key] = (compiled, seconds)

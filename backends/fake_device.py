@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+from backends.aer import aer_version
 from backends.simulation import Engine, SimulatedBackend
 from isolation.limits import MIB, Limits
 from qurable.contracts.base import digest
@@ -70,7 +71,7 @@ def _describe(found: dict[str, Any], key: str | None) -> TargetSnapshot:
         num_qubits=found["qubits"],
         simulator=True,
         dynamic_circuits=True,
-        version=f"{found['version']} (qiskit-ibm-runtime {runtime_version()})",
+        version=f"{found['version']} (qiskit-ibm-runtime {runtime_version()}, aer {aer_version()})",
         calibrated=None if calibrated is None else datetime.fromisoformat(calibrated),
         target=key,
         submit_queue=Queue.WORKFLOWS,
