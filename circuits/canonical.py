@@ -4,7 +4,8 @@ Names of the circuit, of registers and of parameters, the identity of parameters
 division into gate definitions do not matter. Everything that can change a result does: operations in their
 order, angles to the last bit, global phase modulo 2 pi, conditions and blocks. The order of commuting
 operations matters too: it decides what the transpiler makes of a circuit, and which random number a
-measurement draws.
+measurement draws. Of an expression in several parameters the order in which Qiskit evaluates it matters, and
+that is the order of their names: a renamed one may hash differently, and never equal to another.
 
 A construct that the hash does not know makes the circuit uncacheable; it still runs.
 """
@@ -20,12 +21,15 @@ from typing import Any
 import numpy as np
 from qiskit.circuit import (
     Barrier,
+    BreakLoopOp,
     CircuitInstruction,
     ClassicalRegister,
     Clbit,
+    ContinueLoopOp,
     ControlFlowOp,
     ControlledGate,
     Delay,
+    Instruction,
     Measure,
     Parameter,
     ParameterExpression,
@@ -38,12 +42,15 @@ from qiskit.circuit.library import (
     DiagonalGate,
     GlobalPhaseGate,
     Initialize,
+    MCPhaseGate,
+    MCXGate,
     PauliGate,
     PermutationGate,
     QFTGate,
     StatePreparation,
     UnitaryGate,
 )
+from qiskit.circuit.library.standard_gates import get_standard_gate_name_mapping
 
 from circuits.flatten import flatten
 from circuits.traits import final_measurements
@@ -56,9 +63,24 @@ _NAMESPACE = uuid.UUID("6f1d9a4e-6d0b-4d58-9d0f-3f6b1d1a7c11")
 
 _BY_VALUE = frozenset(
     {Measure, Reset, Barrier, Delay, UnitaryGate, Initialize, StatePreparation, PauliGate, DiagonalGate}
-    | {PermutationGate, GlobalPhaseGate, QFTGate}
+    | {PermutationGate, GlobalPhaseGate, QFTGate, BreakLoopOp, ContinueLoopOp}
 )
 """Operations that their name, parameters and width say everything about."""
+
+_CONTROLLED = frozenset(
+    {
+        gate.base_class
+        for gate in get_standard_gate_name_mapping().values()
+        if isinstance(gate, ControlledGate)
+    }
+    | {MCXGate, MCPhaseGate}
+)
+"""Controlled gates that their control state and base gate say the rest about; `MCXVChain`, say, has more to it."""
+
+_KNOWN = _BY_VALUE | _CONTROLLED
+
+_EXACT_INTEGERS = 2**53
+"""Beyond, two integers may be the same double."""
 
 
 class _UnknownConstruct(Exception):
@@ -190,18 +212,18 @@ class _Encoder:
         if isinstance(operation, ControlFlowOp):
             return self.control_flow(operation, clbit)
         kind = getattr(operation, "base_class", type(operation))
+        if not isinstance(operation, Instruction) or kind not in _KNOWN:
+            raise _UnknownConstruct(kind.__name__)
         encoded = ["by value", operation.name, [self.value(parameter) for parameter in operation.params]]
-        if kind in _BY_VALUE:
-            return [*encoded, operation.unit] if isinstance(operation, Delay) else encoded
-        if isinstance(operation, ControlledGate) and (kind.__module__ or "").startswith(
-            "qiskit.circuit.library."
-        ):
-            base = operation.base_gate
-            if (getattr(base, "base_class", type(base)).__module__ or "").startswith(
-                "qiskit.circuit.library.standard_gates"
-            ):
-                return [*encoded, "controlled", operation.num_ctrl_qubits, operation.ctrl_state, base.name]
-        raise _UnknownConstruct(kind.__name__)
+        if isinstance(operation, ControlledGate):
+            return [
+                *encoded,
+                "controlled",
+                operation.num_ctrl_qubits,
+                operation.ctrl_state,
+                operation.base_gate.name,
+            ]
+        return [*encoded, operation.unit] if isinstance(operation, Delay) else encoded
 
     def control_flow(self, operation: ControlFlowOp, clbit: dict[Clbit, int]) -> list[Any]:
         blocks = [list(self.circuit(block)) for block in operation.blocks]
@@ -219,8 +241,6 @@ class _Encoder:
             )
         elif operation.name in {"if_else", "while_loop"}:
             head = self.condition(operation.condition, clbit)
-        elif operation.name in {"break_loop", "continue_loop"}:
-            head = []
         else:
             raise _UnknownConstruct(operation.name)
         return ["control flow", operation.name, head, blocks]
@@ -268,11 +288,13 @@ class _Encoder:
                 return self.parameter_expression(value)
             case bool() | str() | None:
                 return ["word", value]
+            case int() | np.integer() if abs(int(value)) > _EXACT_INTEGERS:
+                return ["integer", str(value)]
             case int() | float() | np.integer() | np.floating():
                 return struct.pack(">d", float(value) + 0.0).hex()
             case complex() | np.complexfloating():
                 return ["complex", struct.pack(">dd", value.real + 0.0, value.imag + 0.0).hex()]
-            case np.ndarray():
+            case np.ndarray() if not value.dtype.hasobject:
                 array = np.ascontiguousarray(value)
                 return ["array", array.dtype.str, array.shape, hashlib.sha256(array.tobytes()).hexdigest()]
             case list() | tuple():

@@ -1,6 +1,8 @@
 """From a canonical circuit to an ISA circuit; runs in a child, with warm pass managers."""
 
+import copy
 import functools
+import math
 import time
 import warnings
 from collections.abc import Callable
@@ -8,9 +10,16 @@ from typing import Any
 
 from qiskit import QuantumCircuit
 from qiskit.circuit.library import RXGate, XGate, YGate
+from qiskit.converters import circuit_to_dag
+from qiskit.dagcircuit import DAGCircuit
 from qiskit.transpiler import PassManager, StagedPassManager, Target, generate_preset_pass_manager
+from qiskit.transpiler.basepasses import TransformationPass
 from qiskit.transpiler.exceptions import TranspilerError
-from qiskit.transpiler.passes import ALAPScheduleAnalysis, PadDynamicalDecoupling
+from qiskit.transpiler.passes import (
+    ALAPScheduleAnalysis,
+    PadDynamicalDecoupling,
+    RemoveDiagonalGatesBeforeMeasure,
+)
 
 from circuits.parse import dump_qpy, load_qpy
 from circuits.targets import build_target, describe_simulator
@@ -30,11 +39,10 @@ DEFAULT_SEED = 0
 
 _documents: dict[str, TargetDocument] = {}
 
-_TURN = 3.141592653589793
 _SEQUENCES = {
-    "XX": [XGate(), XGate()],
-    "XpXm": [XGate(), RXGate(-_TURN)],
-    "XY4": [XGate(), YGate(), XGate(), YGate()],
+    "XX": (XGate(), XGate()),
+    "XpXm": (XGate(), RXGate(-math.pi)),
+    "XY4": (XGate(), YGate(), XGate(), YGate()),
 }
 
 
@@ -95,6 +103,10 @@ def _check_fit(circuit: QuantumCircuit, target: Target, name: str, options: Tran
             needed=circuit.num_qubits,
             limit=target.num_qubits,
         )
+    if (circuit.num_vars or circuit.num_stretches) and "store" not in target.operation_names:
+        raise UnsupportedCircuit(
+            f"circuit {name!r} declares real-time variables, which the target cannot hold: use classical bits"
+        )
     if options.layout is not None and (
         target.num_qubits is None
         or len(options.layout) != circuit.num_qubits
@@ -148,15 +160,66 @@ def _pass_manager(target_hash: str, level: int, options: TranspileOptions) -> St
         routing_method=options.routing_method,
         seed_transpiler=DEFAULT_SEED if options.seed is None else options.seed,
     )
-    if options.dynamical_decoupling is not None:
-        if target.durations().dt is None:
-            raise UnsupportedCircuit(
-                "dynamical decoupling needs a target with gate durations; this one has none"
-            )
-        manager.scheduling = PassManager(
+    if manager.init is not None:
+        # What this pass takes for unobservable is not so once an estimate has removed the measurements.
+        manager.init = PassManager(
             [
-                ALAPScheduleAnalysis(target=target),
-                PadDynamicalDecoupling(target=target, dd_sequence=_SEQUENCES[options.dynamical_decoupling]),
+                task
+                for task in manager.init.to_flow_controller().tasks
+                if not isinstance(task, RemoveDiagonalGatesBeforeMeasure)
             ]
         )
+    if options.dynamical_decoupling is not None:
+        manager.scheduling = _decoupling(target, options.dynamical_decoupling)
     return manager
+
+
+def _decoupling(target: Target, sequence: str) -> PassManager:
+    """Fill idle windows with a sequence of pulses, each the device's own X between turns about Z that take no time.
+
+    Raises:
+        UnsupportedCircuit: The target has no durations, or no such gates.
+    """
+    if target.durations().dt is None or not {"x", "rz"} <= set(target.operation_names):
+        raise UnsupportedCircuit(
+            "dynamical decoupling needs a target with gate durations, x and rz; this one has none"
+        )
+    pulses = _SEQUENCES[sequence]
+    padded = copy.deepcopy(target)
+    added = {pulse.name: pulse for pulse in pulses if pulse.name not in target.operation_names}
+    for name, pulse in added.items():
+        padded.add_instruction(pulse, dict(target["x"]), name=name)
+    return PassManager(
+        [
+            ALAPScheduleAnalysis(target=target),
+            PadDynamicalDecoupling(target=padded, dd_sequence=list(pulses)),
+            _InTurnsOfX(frozenset(added)),
+        ]
+    )
+
+
+class _InTurnsOfX(TransformationPass):
+    """Writes the Y and the -X of a sequence as X and rotations about Z, where the device has neither."""
+
+    def __init__(self, names: frozenset[str]) -> None:
+        super().__init__()
+        self._names = names
+
+    def run(self, dag: DAGCircuit) -> DAGCircuit:
+        """Substitute each of them; start times are kept by node, and nobody reads them after this."""
+        self.property_set["node_start_time"] = None
+        for node in dag.op_nodes():
+            if node.name in self._names:
+                dag.substitute_node_with_dag(node, _turned_x(node.name))
+        return dag
+
+
+@functools.cache
+def _turned_x(name: str) -> DAGCircuit:
+    """Y, or `rx(-pi)`, which is the inverse of the X pulse."""
+    circuit = QuantumCircuit(1, global_phase=math.pi if name == "y" else -math.pi / 2)
+    circuit.rz(math.pi, 0)
+    circuit.x(0)
+    if name == "rx":
+        circuit.rz(-math.pi, 0)
+    return circuit_to_dag(circuit)

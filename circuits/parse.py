@@ -13,15 +13,19 @@ from typing import Any
 from qiskit import QuantumCircuit, qasm2, qasm3, qpy
 
 from circuits.canonical import canonicalise
-from circuits.source import SourceLimits, check_source
+from circuits.source import SourceLimits, check_source, defined_gates
 from circuits.traits import measure_traits
 from qurable.contracts.base import digest
 from qurable.contracts.circuits import CircuitFormat, ParsedCircuit
 from qurable.errors import CircuitRejected, HybridError
 
 _QASM2_POSITION = re.compile(r"<input>:(\d+),(\d+): (.*)", re.DOTALL)
-_QASM3_POSITION = re.compile(r"(\d+),(\d+): (.*)", re.DOTALL)
+_QASM3_POSITION = re.compile(r"L?(\d+)[,:]C?(\d+): (.*)", re.DOTALL)
+_DECORATION = re.compile(r"\x1b\[[0-9;]*m|[\u2500-\u257f]+")
+"""What Rust paints around its errors for a terminal."""
+
 _QPY_MAGIC = b"QISKIT"
+_QPY_OLDEST = 13
 
 
 def parse_circuits(payload: Any, _emit: Callable[[Any], None]) -> Any:
@@ -74,14 +78,13 @@ def read_circuit(source: bytes, form: CircuitFormat, limits: SourceLimits, name:
         raise CircuitRejected(
             f"circuit {name!r} is not UTF-8 text: byte {error.start} is no character"
         ) from None
+    text = text.removeprefix("\ufeff")
     check_source(text, form, limits, name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if form is CircuitFormat.OPENQASM2:
-                return qasm2.loads(
-                    text, include_path=(), custom_instructions=qasm2.LEGACY_CUSTOM_INSTRUCTIONS
-                )
+                return qasm2.loads(text, include_path=(), custom_instructions=_qiskit_extras(text))
             return qasm3.loads(text)
     except HybridError:
         raise
@@ -91,14 +94,27 @@ def read_circuit(source: bytes, form: CircuitFormat, limits: SourceLimits, name:
         raise _explained(error, form, name) from None
 
 
+def _qiskit_extras(text: str) -> list[Any]:
+    """Gates that Qiskit exports without defining them, less those that this text defines for itself.
+
+    Given a custom instruction, the parser takes it whatever the text's own definition says.
+    """
+    own = defined_gates(text)
+    return [
+        gate
+        for gate in qasm2.LEGACY_CUSTOM_INSTRUCTIONS
+        if (gate.builtin or gate.name == "delay") and gate.name not in own
+    ]
+
+
 def _explained(error: BaseException, form: CircuitFormat, name: str) -> CircuitRejected:
     """A parser's exception as one sentence with its position."""
-    message = str(error).strip('"').strip("'")
+    message = _one_line(error)
     pattern = _QASM2_POSITION if form is CircuitFormat.OPENQASM2 else _QASM3_POSITION
     found = pattern.search(message)
     if found:
         line, column = int(found.group(1)), int(found.group(2)) + 1
-        what = found.group(3).strip("\"'")
+        what = found.group(3)
     else:
         line, column = _antlr_position(error)
         what = message
@@ -106,7 +122,7 @@ def _explained(error: BaseException, form: CircuitFormat, name: str) -> CircuitR
         what = "it is nested too deeply to be read; flatten loops or definitions"
     elif type(error).__name__ == "PanicException":
         what = f"the parser gave up on it ({what[:200]})"
-    elif not what:
+    elif not what or isinstance(error, AttributeError):  # the OpenQASM 3 parser trips over an empty program
         what = "it is not valid OpenQASM"
     elif not found:
         what = f"{what} ({type(error).__name__})"
@@ -115,6 +131,11 @@ def _explained(error: BaseException, form: CircuitFormat, name: str) -> CircuitR
             f"circuit {name!r}, line {line}, column {column}: {what}", line=line, column=column
         )
     return CircuitRejected(f"circuit {name!r}: {what}")
+
+
+def _one_line(error: BaseException) -> str:
+    """What an exception of a parser says, without quotes around it and paint on it."""
+    return " ".join(_DECORATION.sub(" ", str(getattr(error, "message", error))).split())[:500]
 
 
 def _antlr_position(error: BaseException) -> tuple[int, int]:
@@ -132,9 +153,9 @@ def _antlr_position(error: BaseException) -> tuple[int, int]:
 def _read_qpy(source: bytes, name: str) -> QuantumCircuit:
     if source[:6] != _QPY_MAGIC:
         raise CircuitRejected(f"circuit {name!r} is not QPY: it does not begin with {_QPY_MAGIC.decode()!r}")
-    if source[6] < 13:
+    if source[6:7] < bytes([_QPY_OLDEST]):
         raise CircuitRejected(
-            f"circuit {name!r} is QPY version {source[6]}; versions from 13 are read, older ones can carry code: "
+            f"circuit {name!r} is QPY version {int.from_bytes(source[6:7])}; versions from {_QPY_OLDEST} are read, older ones can carry code: "
             "save it again with a current Qiskit"
         )
     try:
@@ -145,7 +166,8 @@ def _read_qpy(source: bytes, name: str) -> QuantumCircuit:
         raise
     except BaseException as error:  # noqa: BLE001  a panic of the Rust reader is no `Exception`
         raise CircuitRejected(
-            f"circuit {name!r} is not readable QPY: {error} ({type(error).__name__})"
+            f"circuit {name!r} is not readable QPY: {_one_line(error)} ({type(error).__name__}); if it was just written, Qiskit does not read one "
+            "of its gates back: decompose the circuit once before sending it"
         ) from None
     if len(circuits) != 1 or not isinstance(circuits[0], QuantumCircuit):
         raise CircuitRejected(f"circuit {name!r}: one circuit per QPY is taken, this holds {len(circuits)}")

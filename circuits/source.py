@@ -34,13 +34,28 @@ class SourceLimits:
     expanded_gates: int = 1_000_000
 
 
-_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
-_INCLUDE = re.compile(r'\binclude\s*["\']([^"\']*)["\']')
-_DECLARATION = re.compile(
-    r"\b(?:qreg|creg)\s+\w+\s*\[\s*(\d+)|\b(?:qubit|bit|int|uint|float|angle)\s*\[\s*(\d+)"
+_TRIVIA = re.compile(
+    r"""
+    "[^"\n]*+" | '[^'\n]*+'                      # in a string, what looks like a comment is none
+    | (?: @[A-Za-z_] | \#?\bpragma\b ) [^\n]*+   # OpenQASM 3 swallows the rest of such a line
+    | (?P<comment> //[^\n]*+ | /\*.*?(?:\*/|\Z) )
+    """,
+    re.DOTALL | re.VERBOSE,
 )
-_GATE = re.compile(r"\bgate\s+([A-Za-z_][\w]*)[^{};]*\{([^{}]*)\}")
-_CALL = re.compile(r"(?:^|;)\s*(?:[a-z]+\s*(?:\([^)]*\))?\s*@\s*)*([A-Za-z_][\w]*)")
+_INCLUDE = re.compile(r'\binclude\s*["\']([^"\']*)["\']')
+_DECLARATION = re.compile(r"\b(?:[qc]reg\s+\w+|qubit|bit)\s*\[([^][;{}]*)")
+_SIGNS = re.compile(r"(?:[-~!]\s*+){65}")
+_GATE = re.compile(r"\bgate\s+([A-Za-z_]\w*)")
+_STATEMENT = re.compile(
+    r"""
+    \s*+
+    (?: gate\s++(?P<gate>[A-Za-z_]\w*+)
+      | (?: [a-z]++ \s*+ (?: \([^();{}]*+\) \s*+ )?+ @ \s*+ )*+ (?P<call>[A-Za-z_]\w*+)
+    )?+
+    [^{};]*+ (?P<end>[{};]|\Z)
+    """,
+    re.VERBOSE,
+)
 
 
 def check_source(text: str, form: CircuitFormat, limits: SourceLimits, name: str = "circuit") -> None:
@@ -58,11 +73,23 @@ def check_source(text: str, form: CircuitFormat, limits: SourceLimits, name: str
             size=size,
             limit=longest,
         )
-    code = _COMMENT.sub(lambda comment: re.sub(r"[^\n]", " ", comment.group()), text)
+    code = without_comments(text)
     _check_includes(code, form, name)
     _check_declarations(code, limits, name)
     _check_depth(code, limits, name)
     _check_definitions(code, limits, name)
+
+
+def without_comments(text: str) -> str:
+    """The text with comments turned into spaces, so that offsets stay."""
+    return _TRIVIA.sub(
+        lambda found: re.sub(r"[^\n]", " ", found.group()) if found["comment"] else found.group(), text
+    )
+
+
+def defined_gates(text: str) -> set[str]:
+    """Names that a text defines as gates of its own."""
+    return set(_GATE.findall(without_comments(text)))
 
 
 def position(text: str, offset: int) -> tuple[int, int]:
@@ -92,8 +119,13 @@ def _check_includes(code: str, form: CircuitFormat, name: str) -> None:
 def _check_declarations(code: str, limits: SourceLimits, name: str) -> None:
     total = 0
     for declaration in _DECLARATION.finditer(code):
-        digits = declaration.group(1) or declaration.group(2)
-        total += int(digits) if len(digits) < 12 else 10**12
+        extent = declaration.group(1).strip()
+        bits = _bits(extent)
+        if bits is None:
+            raise _rejected(
+                code, declaration.start(), name, f"size {extent[:40]!r} is no number: write it out"
+            )
+        total += bits
         if total > limits.bits:
             raise _rejected(
                 code,
@@ -103,13 +135,26 @@ def _check_declarations(code: str, limits: SourceLimits, name: str) -> None:
             )
 
 
+def _bits(extent: str) -> int | None:
+    """The number that a size is written as: OpenQASM 3 takes `1_000` and `0x3e8` too."""
+    digits = extent.replace("_", "")
+    if not digits.isalnum():
+        return None
+    if len(digits) > 40:
+        return 10**12
+    try:
+        return int(digits) if digits.isdecimal() else int(digits, 0)
+    except ValueError:
+        return None
+
+
 def _check_depth(code: str, limits: SourceLimits, name: str) -> None:
     depth = 0
     for bracket in re.finditer(r"[(\[{}\])]", code):
         depth += 1 if bracket.group() in "([{" else -1
         if depth > limits.depth:
             raise _rejected(code, bracket.start(), name, f"brackets nest deeper than {limits.depth}")
-    runs = re.search(r"(?:[-~!]\s*){65}", code)
+    runs = _SIGNS.search(code)
     if runs:
         raise _rejected(code, runs.start(), name, "more than 64 signs in a row")
 
@@ -117,22 +162,29 @@ def _check_depth(code: str, limits: SourceLimits, name: str) -> None:
 def _check_definitions(code: str, limits: SourceLimits, name: str) -> None:
     """Count what every gate definition expands to, without expanding it."""
     sizes: dict[str, int] = {}
-    for number, definition in enumerate(_GATE.finditer(code)):
-        if number >= limits.gate_definitions:
-            raise _rejected(
-                code, definition.start(), name, f"more than {limits.gate_definitions:,} gate definitions"
-            )
-        calls = [call.group(1) for call in _CALL.finditer(definition.group(2))]
-        sizes[definition.group(1)] = size = max(1, sum(sizes.get(call, 1) for call in calls))
-        if size > limits.expanded_gates:
-            raise _rejected(
-                code,
-                definition.start(),
-                name,
-                f"gate {definition.group(1)!r} expands to {size:,} operations; at most {limits.expanded_gates:,} are taken",
-            )
-    program = _GATE.sub(";", code)
-    total = sum(sizes.get(call.group(1), 1) for call in _CALL.finditer(program))
+    size = total = depth = 0
+    gate, at, outer = "", 0, 0
+    for statement in _STATEMENT.finditer(code):
+        header, call, end = statement.groups()
+        if header and end == "{" and not gate:
+            gate, at, outer, size = header, statement.start("gate"), depth, 0
+        elif header or call:
+            size += sizes.get(call, 1)
+        depth += (end == "{") - (end == "}")
+        if not gate:
+            total, size = total + size, 0
+        elif depth == outer:
+            sizes[gate] = size = max(1, size)
+            if size > limits.expanded_gates:
+                raise _rejected(
+                    code,
+                    at,
+                    name,
+                    f"gate {gate!r} expands to {size:,} operations; at most {limits.expanded_gates:,} are taken",
+                )
+            if len(sizes) > limits.gate_definitions:
+                raise _rejected(code, at, name, f"more than {limits.gate_definitions:,} gate definitions")
+            gate, size = "", 0
     if total > limits.expanded_gates:
         raise CircuitRejected(
             f"circuit {name!r} expands to {total:,} operations; at most {limits.expanded_gates:,} are taken",

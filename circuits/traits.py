@@ -92,15 +92,22 @@ def _is_quarter_turn(angle: Any) -> bool:
 
 
 def _is_dynamic(circuit: QuantumCircuit) -> bool:
-    """Whether it measures and goes on, resets, or has classical control flow."""
+    """Whether it measures and goes on, resets, or has classical control flow.
+
+    To initialise a qubit that was in use is to reset it.
+    """
     measured: set[Qubit] = set()
+    used: set[Qubit] = set()
     for item in circuit.data:
         if item.is_control_flow() or isinstance(item.operation if item.name == "reset" else None, Reset):
             return True
         if item.name == "barrier":
             continue
-        if measured.intersection(item.qubits):
+        if measured.intersection(item.qubits) or (
+            item.name == "initialize" and used.intersection(item.qubits)
+        ):
             return True
+        used.update(item.qubits)
         if item.clbits:
             measured.update(item.qubits)
     return False
