@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RawValue, SearchAttributeKey
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType, is_cancelled_exception
 from temporalio.exceptions import TimeoutError as TemporalTimeout
 
 from qurable.contracts.base import SCHEMA_VERSION
@@ -35,6 +35,7 @@ from qurable.errors import (
     JobCancelled,
     KeyReused,
     OutOfTime,
+    QueueLimitReached,
     RouteExhausted,
     WorkerOutdated,
 )
@@ -292,9 +293,10 @@ class HybridJob:
         try:
             return await running
         finally:
-            self._log[-1] = (stage, self._since, workflow.now())
-            self._stage = ""
-            self._show()
+            if workflow.in_workflow():  # a worker that stops drops its workflows where they are
+                self._log[-1] = (stage, self._since, workflow.now())
+                self._stage = ""
+                self._show()
 
     def _call(self, step: str) -> StageCall:
         return StageCall(job_id=self._head.id, step=step)
@@ -361,6 +363,11 @@ def _document(failure: ActivityError) -> ErrorDocument:
             return ErrorDocument.model_validate(cause.details[0])
         return InternalError(f"{failure.activity_type} failed: {cause.message}").document()
     if isinstance(cause, TemporalTimeout):
+        if cause.type is TimeoutType.SCHEDULE_TO_START:
+            return QueueLimitReached(
+                f"no worker took up {failure.activity_type} within the job's queue limit: start one for its task queue, or "
+                "allow more with limits.queue"
+            ).document()
         return OutOfTime(
             f"{failure.activity_type} did not end within its timeout, over all attempts"
         ).document()
