@@ -1,0 +1,136 @@
+"""Runs the circuits of MQT Bench a few at a time, and prints what became of each at the end."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from qiskit import QuantumCircuit
+
+from isolation.limits import MIB, Limits
+from isolation.pool import ChildPool
+from tests.accuracy.families import CLIENT, SHOTS, Case, exported
+from tests.conftest import Service
+
+AT_ONCE = 3
+"""Command lines at a time: most of one is Python starting."""
+
+_JUDGED = Limits(memory_bytes=8192 * MIB, wall_seconds=600.0)
+_ROWS = pytest.StashKey[list[str]]()
+
+
+@dataclass(frozen=True)
+class Runs:
+    """A case's report, twice over."""
+
+    first: dict[str, Any]
+    second: dict[str, Any]
+
+
+class Bench:
+    """Sends circuits to the service and judges what comes back."""
+
+    def __init__(self, service: Service, pool: ChildPool, folder: Path, rows: list[str]) -> None:
+        self._service = service
+        self._pool = pool
+        self._folder = folder
+        self._rows = rows
+        self._slots = asyncio.Semaphore(AT_ONCE)
+
+    async def run_twice(self, case: Case) -> Runs:
+        """The case's circuit, run two times with the same seed; once where that takes too long."""
+        circuit = case.circuit()
+        if case.once:
+            only = await self.run(case, circuit)
+            return Runs(only, only)
+        first, second = await asyncio.gather(self.run(case, circuit), self.run(case, circuit))
+        return Runs(first, second)
+
+    async def run(self, case: Case, circuit: QuantumCircuit) -> dict[str, Any]:
+        """The report of a circuit, as the command line prints it."""
+        async with self._slots:
+            if case.form is CLIENT:
+                report = await self._service.qurable.run(circuit, shots=SHOTS, seed=case.seed)
+                return report.document()
+            file = self._folder / f"{case}-{id(circuit)}.qasm"
+            file.write_text(exported(circuit, case.form), encoding="utf-8")
+            return await self._command("run", file, "--shots", SHOTS, "--seed", case.seed, "--json")
+
+    async def _command(self, *words: object) -> dict[str, Any]:
+        process = await asyncio.create_subprocess_exec(
+            Path(sys.executable).with_name("qurable"),
+            *map(str, words),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=os.environ
+            | {
+                "TEMPORAL_ADDRESS": self._service.server.target,
+                "QURABLE_HOME": str(self._service.settings.home),
+            },
+        )
+        answer, complaint = await process.communicate()
+        assert process.returncode == 0, complaint.decode()
+        document: dict[str, Any] = json.loads(answer)
+        return document
+
+    async def judge(self, case: Case, report: dict[str, Any]) -> dict[str, Any]:
+        """What the tests say of a report, if the case's circuit is what should have run."""
+        payload = {
+            "case": [case.family, case.width, case.form],
+            "registers": report["results"][0]["registers"],
+        }
+        verdict: dict[str, Any] = await self._pool.call("tests.accuracy.references:judge", payload, _JUDGED)
+        return verdict
+
+    def note(self, name: str, report: dict[str, Any], verdict: dict[str, Any], bound: float) -> None:
+        """Add a line to the table."""
+        distance = "" if verdict["distance"] is None else f"{verdict['distance']:.4f}"
+        usual = "" if verdict["null_quantile"] is None else f"{verdict['null_quantile']:.4f}"
+        self._rows.append(
+            f"{name:<44} {report['provenance']['method']:<22} {verdict['statistic']:>10.2f} "
+            f"{verdict['degrees_of_freedom']:>5} {verdict['p_value']:>10.3g} {bound:>9.2g} {distance:>8} {usual:>8}  {verdict['test']}"
+        )
+
+
+@pytest.fixture(scope="session")
+async def bench(
+    request: pytest.FixtureRequest, service: Service, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Bench]:
+    """One for all circuits; its table outlives it."""
+    rows = request.config.stash.setdefault(_ROWS, [])
+    nursery = request.getfixturevalue("nursery")
+    async with ChildPool(nursery, 2) as pool:
+        yield Bench(service, pool, tmp_path_factory.mktemp("circuits"), rows)
+    table = tmp_path_factory.getbasetemp() / "accuracy.txt"
+    table.write_text("\n".join([_HEADING, *rows, ""]), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+async def runs(
+    request: pytest.FixtureRequest, bench: Bench
+) -> AsyncIterator[Mapping[Case, asyncio.Task[Runs]]]:
+    """The runs of every case that is to be tested, under way already."""
+    asked = (getattr(item, "callspec", None) for item in request.session.items)
+    cases = [spec.params["case"] for spec in asked if spec is not None and "case" in spec.params]
+    tasks = {case: asyncio.create_task(bench.run_twice(case)) for case in dict.fromkeys(cases)}
+    yield tasks
+    for task in tasks.values():
+        task.cancel()
+    await asyncio.gather(*tasks.values(), return_exceptions=True)
+
+
+_HEADING = f"{'circuit':<44} {'method':<22} {'statistic':>10} {'df':>5} {'p-value':>10} {'bound':>9} {'distance':>8} {'null 99%':>8}  test"
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """The table, whatever the verbosity."""
+    rows = config.stash.get(_ROWS, [])
+    if rows:
+        terminalreporter.section("MQT Bench against exact and direct references")
+        for line in (_HEADING, *rows):
+            terminalreporter.write_line(line)

@@ -1,0 +1,166 @@
+"""What an operator sees of a job in Temporal's web UI; and the picture of it in the documents.
+
+`REFRESH_PICTURES=1 python -m pytest tests/web_ui` takes the picture anew; other runs leave the checkout as it is.
+"""
+
+import json
+import os
+import re
+from collections.abc import AsyncIterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page
+
+from qurable.contracts.reports import JobReport
+from qurable.names import Activity, Attribute
+from qurable.requests import sample
+from tests.architecture.imports import ROOT
+from tests.browser import browser_page
+from tests.conftest import Service
+
+PICTURE = ROOT / "docs" / "images" / "web-ui-job.png"
+WIDTH, HEIGHT = 1400, 1340
+
+SUMMARIES = {
+    Activity.ACCEPT: "accept",
+    Activity.PREPARE: "validate",
+    Activity.PLAN_ROUTE: "plan route",
+    Activity.TRANSPILE: "transpile for aer",
+    Activity.SUBMIT: "submit to aer",
+    Activity.AWAIT_DONE: "run on aer",
+    Activity.FINISH: "fetch · post-process · record",
+}
+"""The stages of a job that is too large to be prepared in one, in order, and how the summary of each begins."""
+
+_TIME = re.compile(r"\d\d:\d\d:\d\d(\.\d+)?")
+_TOOK = re.compile(r"(\d+\.\d+) s")
+
+
+def brickwork(qubits: int, layers: int) -> str:
+    """Some seconds of simulation from a short text: bricks of two rotations and an entangling gate."""
+    bricks = [
+        f"brick({0.1 * (layer + qubit + 1):.1f}) q[{qubit}], q[{qubit + 1}];"
+        for layer in range(layers)
+        for qubit in range(layer % 2, qubits - 1, 2)
+    ]
+    head = (
+        'OPENQASM 2.0;\ninclude "qelib1.inc";\ngate brick(t) a, b { rx(t) a; ry(t) b; cz a, b; }\n'
+        f"qreg q[{qubits}];\ncreg c[{qubits}];\n"
+    )
+    return head + "\n".join(bricks) + "\nmeasure q -> c;\n"
+
+
+@pytest.fixture(scope="module")
+async def report(service: Service) -> JobReport:
+    """A job that took some seconds and has ended."""
+    return await service.run(
+        sample(brickwork(20, 80), shots=2000, seed=7, backend="aer", project="portfolio", priority=2)
+    )
+
+
+@pytest.fixture(scope="module")
+async def page(
+    service: Service, report: JobReport, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Page]:
+    """The job's page."""
+    async with browser_page(tmp_path_factory.mktemp("browser"), width=WIDTH, height=HEIGHT) as page:
+        await page.goto(f"{service.server.ui}/namespaces/default/workflows/{report.id}")
+        await page.wait_for_url("**/timeline")
+        yield page
+
+
+async def _open_tab(page: Page, name: str) -> None:
+    await page.goto(page.url.rsplit("/", 1)[0] + f"/{name}")
+
+
+async def test_every_stage_is_an_activity_with_its_name_and_a_summary(page: Page) -> None:
+    """An operator who knows the stages needs no other words to read the timeline."""
+    await _open_tab(page, "timeline")
+    events = page.get_by_role("button", name=" • ")
+    await events.filter(has_text=SUMMARIES[Activity.ACCEPT]).wait_for()
+
+    shown = [" ".join(text.split()) for text in await events.all_inner_texts()]
+
+    assert len(shown) == len(SUMMARIES)
+    for stage, summary in SUMMARIES.items():
+        assert any(text.startswith(f"{stage} • {summary}") for text in shown), stage
+
+
+async def test_the_details_are_a_table_of_the_stages_with_their_times(page: Page, report: JobReport) -> None:
+    """What ran, when it began and what it took, without opening a single event."""
+    rows = await details(page)
+
+    stages, times, took = zip(*rows[1:], strict=True)
+    assert rows[0] == ["stage", "began (UTC)", "took"]
+    assert list(stages) == [str(stage) for stage in SUMMARIES]
+    assert all(_TIME.fullmatch(time) for time in times)
+    assert all(earlier <= later for earlier, later in pairwise(times))
+    seconds = {stage: _seconds(text) for stage, text in zip(stages, took, strict=True)}
+    assert abs(seconds[Activity.AWAIT_DONE] - report.durations.run) < 0.5  # less the way there and back
+    assert sum(seconds.values()) <= report.durations.total + 1.0
+
+
+def _seconds(text: str) -> float:
+    took = _TOOK.fullmatch(text)
+    assert took is not None, f"{text!r} is no time: the stage looks as if it still ran"
+    return float(took.group(1))
+
+
+async def details(page: Page) -> list[list[str]]:
+    """The rows of the table in the job's current details, which the page shows in a frame."""
+    await _open_tab(page, "user-metadata")
+    await page.get_by_text("Current Details").wait_for()
+    table = page.frame_locator('iframe[src*="stage"]').get_by_role("table")
+    await table.wait_for()
+    return [
+        [
+            cell.strip()
+            for cell in await row.get_by_role("cell").or_(row.get_by_role("columnheader")).all_inner_texts()
+        ]
+        for row in await table.get_by_role("row").all()
+    ]
+
+
+async def test_the_details_say_how_the_job_ended(page: Page) -> None:
+    """A job that is over must not look as if it were still at its last stage."""
+    await details(page)
+    head = page.frame_locator('iframe[src*="stage"]').get_by_role("strong")
+
+    assert await head.inner_text() == "completed"
+
+
+async def test_the_search_attributes_say_what_was_asked_and_who_answered(
+    page: Page, report: JobReport
+) -> None:
+    """Lists are filtered by these; none of them is a user's text."""
+    await _open_tab(page, "search-attributes")
+    shown = page.get_by_text(re.compile(rf'"{Attribute.SERVED_BY}"')).first
+    await shown.wait_for()
+    text = await page.locator("body").inner_text()
+
+    attributes = json.loads(text[text.rindex("\n{") : text.rindex("}") + 1])
+    assert report.provenance is not None
+    canonical = report.provenance.circuits[0].canonical
+    assert canonical.startswith(attributes.pop(Attribute.CIRCUIT))
+    assert {name: value for name, value in attributes.items() if name.startswith("Qurable")} == {
+        Attribute.STAGE: "completed",
+        Attribute.BACKEND: "aer",
+        Attribute.SERVED_BY: "aer",
+        Attribute.PROJECT: "portfolio",
+        Attribute.DEGRADED: False,
+        Attribute.QUBITS: 20,
+    }
+
+
+async def test_the_timeline_is_worth_a_picture(page: Page, tmp_path: Path) -> None:
+    """The picture in the documents is taken here, from a real job."""
+    await _open_tab(page, "timeline")
+    await page.get_by_role("button", name=f"{Activity.ACCEPT} • ").wait_for()
+
+    picture = PICTURE if os.environ.get("REFRESH_PICTURES") else tmp_path / PICTURE.name
+    await page.screenshot(path=picture)
+
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert PICTURE.exists()
