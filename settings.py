@@ -13,6 +13,9 @@ from qurable.contracts.stages import Pace
 from qurable.home import data_home
 from qurable.names import Queue
 
+EVERYDAY_QUEUES = tuple(queue for queue in Queue if queue is not Queue.GPU)
+"""What a worker serves that is not told otherwise: the GPU is most often another machine's."""
+
 
 def _default_cores() -> int:
     import os
@@ -80,7 +83,7 @@ class Settings(BaseSettings):
     @property
     def served_queues(self) -> tuple[Queue, ...]:
         """Task queues this worker serves."""
-        return self.queues or tuple(queue for queue in Queue if queue is not Queue.GPU)
+        return self.queues or EVERYDAY_QUEUES
 
     @property
     def source_limits(self) -> SourceLimits:

@@ -6,7 +6,6 @@ Ctrl-C leaves a durable job behind; `starter.py --resume`, or any later worker, 
 import argparse
 import asyncio
 import contextlib
-import fcntl
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -18,6 +17,7 @@ from qurable.contracts.reports import State
 from qurable.errors import HybridError
 from qurable.requests import as_circuit, sample
 from qurable.temporal.connect import configured, connected, keep_history
+from qurable.temporal.duty import relieved
 from qurable.temporal.embedded import Address, embedded_server
 from qurable.temporal.run_main import run_main
 from settings import Settings
@@ -44,19 +44,8 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Qurable, Address |
         )
         if server is not None:
             await keep_history(client)
-            if not _a_worker_runs(settings.home, stack):
-                await stack.enter_async_context(workers(settings, client))
+            await stack.enter_async_context(relieved(settings.home, lambda: workers(settings, client)))
         yield Qurable(client), server
-
-
-def _a_worker_runs(home: Path, stack: contextlib.ExitStack | contextlib.AsyncExitStack) -> bool:
-    """Whether another process works for this data folder; if none does, this one says that it will."""
-    file = stack.enter_context((home / "worker.lock").open("w"))
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    return False
 
 
 async def run_job(settings: Settings, file: Path, arguments: argparse.Namespace) -> int:

@@ -41,10 +41,11 @@ from isolation.pool import ChildPool, Nursery
 from qurable.backend import QuantumBackend
 from qurable.errors import HybridError
 from qurable.names import Queue
-from qurable.temporal.connect import connected, keep_history, register_search_attributes
+from qurable.temporal.connect import configured, connected, keep_history, register_search_attributes
+from qurable.temporal.duty import announced
 from qurable.temporal.embedded import embedded_server
 from qurable.temporal.run_main import run_main
-from settings import Settings
+from settings import EVERYDAY_QUEUES, Settings
 from store import catalogue
 from store.database import Database
 from store.shelf import StoreShelf
@@ -217,6 +218,8 @@ async def serve(settings: Settings, *, embedded: bool, hooks: Hooks | None = Non
         )
         if server is not None:
             await keep_history(client)
+        if not configured() and set(EVERYDAY_QUEUES) <= set(settings.served_queues):
+            stack.enter_context(announced(settings.home))
         database = await stack.enter_async_context(workers(settings, client, hooks))
         await stack.enter_async_context(
             observability.health_endpoint(settings.health_address, lambda: _services(client, database))
