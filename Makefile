@@ -1,11 +1,16 @@
-# The commands that people and CI use; nothing else sets anything up.
+# The commands that people and CI use; nothing else sets anything up. `make help` lists them.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
+SEED ?= 7
+ROUNDS ?= 5
 UV := $(BIN)/uv sync --quiet --frozen --inexact --python $(BIN)/python
 
-.PHONY: run up lint test test-long chaos bench schemas clean
+.PHONY: help run up lint test test-long chaos bench schemas pages pictures clean
+
+help:  ## List these commands.
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 $(BIN)/uv:
 	$(PYTHON) -m venv $(VENV)
@@ -31,19 +36,32 @@ run: $(VENV)/.run  ## Run the main job on an embedded Temporal and print its rep
 up: $(VENV)/.run  ## Keep embedded Temporal, worker and gateway running.
 	$(BIN)/python starter.py --up
 
-lint: $(VENV)/.test
+lint: $(VENV)/.test  ## Format, lint and types.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy .
 
-test: lint  ## Lint, then everything that is not long.
+test: lint  ## Lint, then every test that is not long.
 	$(BIN)/python -m pytest -m "not long and not gpu"
 
-test-long: $(VENV)/.long  ## The long ones.
+test-long: $(VENV)/.long  ## The long tests: large circuits, more rounds, the wheel, oldest and newest versions.
 	$(BIN)/python -m pytest -m "long and not gpu"
+
+chaos: $(VENV)/.long  ## Kill -9 everywhere, all rounds of it: make chaos SEED=3 ROUNDS=10
+	CHAOS_SEED=$(SEED) CHAOS_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/chaos
 
 bench: $(VENV)/.test  ## Ratios against the floor and against direct calls, with the raw figures.
 	$(BIN)/python -m benchmarks
 
-clean:
+schemas: $(VENV)/.run  ## Write docs/schemas anew from the contracts.
+	$(BIN)/python -m docs.schemas.generate
+
+pages: $(VENV)/.run  ## Write docs/cli.md and docs/settings.md anew from the code.
+	$(BIN)/python -m docs.cli_page
+	$(BIN)/python -m docs.settings_table
+
+pictures: $(VENV)/.test  ## Take the pictures of the web UI in docs/images anew.
+	REFRESH_PICTURES=1 $(BIN)/python -m pytest tests/web_ui
+
+clean:  ## Remove the environment and every cache; jobs stay in the data folder.
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
@@ -13,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 from temporalio.runtime import LoggingConfig, PrometheusConfig, Runtime, TelemetryConfig, TelemetryFilter
+
+from qurable.errors import RequestRejected
 
 
 def set_up_logs(level: str) -> None:
@@ -73,6 +76,9 @@ async def health_endpoint(address: str, probe: Probe) -> AsyncIterator[None]:
     Args:
         address: `host:port`; empty serves nothing.
         probe: Asked at every request.
+
+    Raises:
+        RequestRejected: Nobody can listen there.
     """
     if not address:
         yield
@@ -86,21 +92,24 @@ async def health_endpoint(address: str, probe: Probe) -> AsyncIterator[None]:
             status_code=200 if healthy else 503,
         )
 
-    host, _, port = address.rpartition(":")
-    server = _QuietServer(
-        uvicorn.Config(
-            Starlette(routes=[Route("/health", health)]),
-            host=host or "127.0.0.1",
-            port=int(port),
-            log_config=None,
-        )
-    )
-    serving = asyncio.create_task(server.serve())
+    server = _QuietServer(uvicorn.Config(Starlette(routes=[Route("/health", health)]), log_config=None))
+    # It listens before anybody is told so; whoever asks early waits in the backlog.
+    serving = asyncio.create_task(server.serve(sockets=[_listening(address)]))
     try:
         yield
     finally:
         server.should_exit = True
         await serving
+
+
+def _listening(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    try:
+        return socket.create_server((host or "127.0.0.1", int(port)))
+    except (OSError, ValueError, OverflowError) as failure:
+        raise RequestRejected(
+            f"nobody can listen at {address!r} ({failure}): give HOST:PORT of a free port of this machine"
+        ) from None
 
 
 class _QuietServer(uvicorn.Server):

@@ -1,4 +1,4 @@
-"""Write the table of settings in `docs/operations.md` from the fields of `Settings`.
+"""Write the table of settings in `docs/settings.md` from the fields of `Settings`.
 
     python -m docs.settings_table
 
@@ -12,9 +12,10 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
+from docs.marks import between
 from settings import Settings
 
-PAGE = Path(__file__).parent / "operations.md"
+PAGE = Path(__file__).parent / "settings.md"
 
 BEGIN = "<!-- written by python -m docs.settings_table -->"
 END = "<!-- end of the settings -->"
@@ -47,7 +48,7 @@ def _default(name: str, field: FieldInfo) -> str:
     value: Any = field.get_default()
     if isinstance(value, timedelta):
         return f"`{iso(value)}`"
-    return f"`{value}`" if str(value) else "none"
+    return f"`{value}`" if value not in ("", ()) else "none"
 
 
 def iso(span: timedelta) -> str:
@@ -72,15 +73,13 @@ def _meanings(docstring: str) -> dict[str, str]:
 
 def rewritten(page: str) -> str:
     """The page with today's table between its two marks."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+    return between(page, BEGIN, table(), END)
 
 
 def main() -> None:
     """Rewrite the page."""
     PAGE.write_text(rewritten(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    print("docs/operations.md")
+    print("docs/settings.md")
 
 
 if __name__ == "__main__":

@@ -5,12 +5,15 @@ time the program is started, so that a program that was killed finds its finishe
 Needs the extra `qiskit`.
 """
 
+import atexit
 import threading
 from collections.abc import Iterable
 from typing import Any
 
 from qiskit.primitives import BaseEstimatorV2, BasePrimitiveJob, BaseSamplerV2, PrimitiveResult
-from qiskit.primitives.containers import EstimatorPub, EstimatorPubLike, SamplerPub, SamplerPubLike
+from qiskit.primitives.containers import EstimatorPubLike, SamplerPubLike
+from qiskit.primitives.containers.estimator_pub import EstimatorPub
+from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit.providers import JobStatus as QiskitStatus
 
 from qurable.blocking import BlockingQurable
@@ -44,6 +47,7 @@ def shared_client() -> BlockingQurable:
     with _sharing:
         if _shared is None:
             _shared = BlockingQurable()
+            atexit.register(_shared.close)
         return _shared
 
 

@@ -46,6 +46,9 @@ T = TypeVar("T")
 
 _RECORD_BY_DEADLINE = timedelta(seconds=30)
 
+_GAP = "\u2003"
+"""Between the columns of the web UI's table, which has no room there of its own."""
+
 _SHOWN_DURING: dict[str, State] = {
     Activity.AWAIT_START: State.QUEUED,
     Activity.AWAIT_DONE: State.RUNNING,
@@ -306,7 +309,8 @@ class HybridJob:
         self._events.append(JobEvent(state=state, at=workflow.now(), backend=self._backend, detail=detail))
 
     def _mark(self, state: State, *, served_by: str = "") -> None:
-        """Say in the search attributes how it ended."""
+        """Say in the details and in the search attributes how it ended."""
+        self._show()
         if not self._pace.search_attributes:
             return
         words = {
@@ -333,12 +337,13 @@ class HybridJob:
         lines = [
             f"**{self._state}** · asked for `{self._head.asked}`, on `{self._backend}`",
             "",
-            "| stage | began (UTC) | took |",
-            "| --- | --- | --- |",
+            f"| stage | {_GAP}began (UTC) | {_GAP}took |",
+            "| :--- | ---: | ---: |",
         ]
         for stage, began, ended in self._log:
             took = "running" if ended is None else f"{(ended - began).total_seconds():.3f} s"
-            lines.append(f"| {stage} | {began:%H:%M:%S.%f} | {took} |")
+            at = began.isoformat(sep=" ", timespec="milliseconds")[11:23]
+            lines.append(f"| {stage} | {_GAP}{at} | {_GAP}{took} |")
         workflow.set_current_details("\n".join(lines))
 
     @workflow.query

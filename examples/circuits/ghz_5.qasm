@@ -1,6 +1,6 @@
 OPENQASM 2.0;
 include "qelib1.inc";
-// A GHZ state of five qubits, read in the X basis on the last: the parity of the outcome is even.
+// A GHZ state of five qubits: all of them read 0, or all read 1.
 qreg q[5];
 creg c[5];
 h q[0];

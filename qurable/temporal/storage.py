@@ -76,11 +76,23 @@ class FolderDriver(StorageDriver):
         key = hashlib.sha256(body).hexdigest()
         path = self._path(key)
         if not path.exists():
+            self._write(path, body)
+        return StorageDriverClaim({"sha256": key, "size": str(len(body))})
+
+    def _write(self, path: Path, body: bytes) -> None:
+        """Write a blob so that it is there whole or not at all."""
+        partial = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_name(f".{key}.{os.getpid()}.{secrets.token_hex(4)}")
             partial.write_bytes(body)
             partial.replace(path)
-        return StorageDriverClaim({"sha256": key, "size": str(len(body))})
+        except OSError as failure:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            raise ServiceUnreachable(
+                f"a payload of {len(body):,} bytes cannot be kept in {self._folder} ({failure.strerror}): free some space there, or "
+                "set QURABLE_PAYLOADS to another place"
+            ) from None
 
     def _get(self, key: str) -> Payload:
         try:

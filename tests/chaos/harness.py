@@ -179,13 +179,18 @@ def family(pid: int) -> Iterable[int]:
         yield from family(int(child))
 
 
-def is_simulating(pid: int) -> bool:
-    """Whether a process has used processor time for a second, as only a running simulation among children has."""
+def processor_seconds(pid: int) -> float:
+    """Processor time that a process has used; none if it is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
     except OSError:
-        return False
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") > 1.0
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def is_simulating(pid: int) -> bool:
+    """Whether a process has used processor time for a second, as only a running simulation among children has."""
+    return processor_seconds(pid) > 1.0
 
 
 def is_alive(pid: int) -> bool:

@@ -149,6 +149,11 @@ def test_the_image_runs_as_nobody_in_particular() -> None:
     assert DOCKERFILE.count("\nFROM ") == 2
 
 
+def test_the_image_can_keep_large_payloads_on_s3() -> None:
+    """In a cluster there is no folder that all of its containers share."""
+    assert re.findall(r"uv sync --frozen (.*?) ?--no-install", DOCKERFILE) == ["--extra s3"] * 2
+
+
 def test_the_image_is_built_with_the_same_uv_as_the_checkout() -> None:
     """Another version might read the lock otherwise."""
     (wanted,) = re.findall(

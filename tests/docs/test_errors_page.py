@@ -6,7 +6,7 @@ from http import HTTPStatus
 import pytest
 
 from gateway.errors import status_of
-from qurable.cli.service import _complain
+from qurable.cli.service import complain
 from qurable.client import from_error
 from qurable.contracts.errors import ErrorDocument
 from qurable.errors import (
@@ -58,7 +58,7 @@ def _exit_code(cls: type[HybridError]) -> int:
     """What the command line ends with where a job ends so, or where the client meets it."""
     document = ErrorDocument(code=cls.__name__, message="it went wrong")
     seen = cls("it went wrong") if cls in _CLIENT_SIDE else from_error("a-job", document)
-    return _complain(seen, json=False)
+    return complain(seen, json=False)
 
 
 def test_the_page_explains_no_error_that_is_gone() -> None:
@@ -87,4 +87,4 @@ def test_a_failed_job_is_refused_or_failed_by_its_cause() -> None:
     refused = JobFailed("failed", ErrorDocument(code=RequestRejected.__name__, message="no shots"))
     failed = JobFailed("failed", ErrorDocument(code="ChildCrashed", message="it died"))
 
-    assert (_complain(refused, json=False), _complain(failed, json=False)) == (2, 4)
+    assert (complain(refused, json=False), complain(failed, json=False)) == (2, 4)

@@ -1,17 +1,18 @@
-"""What an operator sees of a job in Temporal's web UI; and the picture of it in the documents.
+"""What an operator sees of a job in Temporal's web UI; and the pictures of it in the documents.
 
-`REFRESH_PICTURES=1 python -m pytest tests/web_ui` takes the picture anew; other runs leave the checkout as it is.
+`make pictures` takes the pictures anew; other runs leave the checkout as it is.
 """
 
 import json
 import os
 import re
+import struct
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Locator, Page
 
 from qurable.contracts.reports import JobReport
 from qurable.names import Activity, Attribute
@@ -20,8 +21,11 @@ from tests.architecture.imports import ROOT
 from tests.browser import browser_page
 from tests.conftest import Service
 
-PICTURE = ROOT / "docs" / "images" / "web-ui-job.png"
+TIMELINE = ROOT / "docs" / "images" / "web-ui-timeline.png"
+STAGES = ROOT / "docs" / "images" / "web-ui-stages.png"
 WIDTH, HEIGHT = 1400, 1340
+TABLE_HEIGHT = 760
+MOST_BYTES = 300_000
 
 SUMMARIES = {
     Activity.ACCEPT: "accept",
@@ -71,15 +75,21 @@ async def page(
         yield page
 
 
+async def timeline(page: Page) -> Locator:
+    """The activities on the page's timeline."""
+    await _open_tab(page, "timeline")
+    events = page.get_by_role("button", name=re.compile("^Event "))
+    await events.filter(has_text=f"{Activity.FINISH} • ").wait_for()
+    return events
+
+
 async def _open_tab(page: Page, name: str) -> None:
     await page.goto(page.url.rsplit("/", 1)[0] + f"/{name}")
 
 
 async def test_every_stage_is_an_activity_with_its_name_and_a_summary(page: Page) -> None:
     """An operator who knows the stages needs no other words to read the timeline."""
-    await _open_tab(page, "timeline")
-    events = page.get_by_role("button", name=" • ")
-    await events.filter(has_text=SUMMARIES[Activity.ACCEPT]).wait_for()
+    events = await timeline(page)
 
     shown = [" ".join(text.split()) for text in await events.all_inner_texts()]
 
@@ -155,12 +165,30 @@ async def test_the_search_attributes_say_what_was_asked_and_who_answered(
 
 
 async def test_the_timeline_is_worth_a_picture(page: Page, tmp_path: Path) -> None:
-    """The picture in the documents is taken here, from a real job."""
-    await _open_tab(page, "timeline")
-    await page.get_by_role("button", name=f"{Activity.ACCEPT} • ").wait_for()
+    """The pictures in the documents are taken here, from a real job: when each stage ran, ..."""
+    await timeline(page)
 
-    picture = PICTURE if os.environ.get("REFRESH_PICTURES") else tmp_path / PICTURE.name
-    await page.screenshot(path=picture)
+    assert await _is_taken(page, TIMELINE, HEIGHT, tmp_path)
 
-    assert picture.read_bytes().startswith(b"\x89PNG")
-    assert PICTURE.exists()
+
+async def test_the_table_of_stages_is_worth_a_picture(page: Page, tmp_path: Path) -> None:
+    """... and the table that says it in figures."""
+    await details(page)
+
+    assert await _is_taken(page, STAGES, TABLE_HEIGHT, tmp_path)
+
+
+async def _is_taken(page: Page, picture: Path, height: int, elsewhere: Path) -> bool:
+    """Take a picture, into the documents where that is asked for; whether they have one, and it is of this size."""
+    taken = picture if os.environ.get("REFRESH_PICTURES") else elsewhere / picture.name
+    await page.screenshot(path=taken, clip={"x": 0, "y": 0, "width": WIDTH, "height": height})
+    return _size(taken) == _size(picture) == (WIDTH, height)
+
+
+def _size(picture: Path) -> tuple[int, int]:
+    """Width and height, as the head of a PNG says."""
+    body = picture.read_bytes()
+    assert body.startswith(b"\x89PNG\r\n\x1a\n")
+    assert len(body) < MOST_BYTES
+    width, height = struct.unpack(">II", body[16:24])
+    return width, height
