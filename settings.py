@@ -2,14 +2,16 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, Self
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from circuits.source import SourceLimits
 from isolation.admission import default_capacity_bytes, default_folder
 from isolation.limits import MIB
 from qurable.contracts.stages import Pace
+from qurable.errors import RequestRejected
 from qurable.home import data_home
 from qurable.names import Queue
 
@@ -21,6 +23,10 @@ def _default_cores() -> int:
     import os
 
     return len(os.sched_getaffinity(0))
+
+
+def _variable(field: str) -> str:
+    return "QURABLE_" + field.upper()
 
 
 class Settings(BaseSettings):
@@ -44,6 +50,7 @@ class Settings(BaseSettings):
         health_address: `host:port` of the worker's health endpoint; empty for none.
         metrics_address: `host:port` where Prometheus finds metrics; empty for none.
         gateway_address: `host:port` of the gateway; loopback until there is authentication.
+        gateway_hosts: What others call the gateway, as a JSON list; without it only loopback is listened on.
         log_level: debug, info, warning or error.
     """
 
@@ -66,7 +73,26 @@ class Settings(BaseSettings):
     health_address: str = ""
     metrics_address: str = ""
     gateway_address: str = "127.0.0.1:8000"
+    gateway_hosts: tuple[str, ...] = ()
     log_level: str = "info"
+
+    @classmethod
+    def read(cls, **given: Any) -> Self:
+        """The environment, with words of a command line before it.
+
+        Raises:
+            RequestRejected: Naming each variable that holds what it cannot.
+        """
+        try:
+            return cls(**given)
+        except ValidationError as failure:
+            problems = [
+                f"{_variable(str(error['loc'][0]) if error['loc'] else '')}: {error['msg']}"
+                for error in failure.errors(include_url=False, include_context=False)
+            ]
+            raise RequestRejected("the settings are not acceptable: " + "; ".join(problems)) from None
+        except SettingsError as failure:  # a list that is not written as JSON
+            raise RequestRejected(f"the settings are not acceptable: {failure}") from None
 
     @property
     def store_url(self) -> str:

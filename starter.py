@@ -6,12 +6,12 @@ Ctrl-C leaves a durable job behind; `starter.py --resume`, or any later worker, 
 import argparse
 import asyncio
 import contextlib
-import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from qurable.cli import show
+from qurable.cli.service import INTERRUPTED, complain
 from qurable.client import Job, Qurable
 from qurable.contracts.reports import State
 from qurable.errors import HybridError
@@ -31,7 +31,7 @@ _GATEWAY_STOP_SECONDS = 10.0
 @contextlib.asynccontextmanager
 async def local_service() -> AsyncIterator[Qurable]:
     """A client of this data folder's service; server and worker are started where none runs."""
-    async with _service(Settings()) as (qurable, _):
+    async with _service(Settings.read()) as (qurable, _):
         yield qurable
 
 
@@ -50,10 +50,9 @@ async def _service(settings: Settings) -> AsyncIterator[tuple[Qurable, Address |
 
 async def run_job(settings: Settings, file: Path, arguments: argparse.Namespace) -> int:
     """Run one job, show its progress, print its report."""
+    work = sample(as_circuit(file), shots=arguments.shots, seed=arguments.seed, backend=arguments.backend)
     async with _service(settings) as (qurable, server):
-        job = await qurable.submit(
-            sample(as_circuit(file), shots=arguments.shots, seed=arguments.seed, backend=arguments.backend)
-        )
+        job = await qurable.submit(work)
         return await _follow(qurable, job, server, json=arguments.json)
 
 
@@ -81,7 +80,7 @@ async def _follow(qurable: Qurable, job: Job, server: Address | None, *, json: b
         print(
             f"\njob {job.id} goes on: `python starter.py --resume` or any worker finishes it", file=sys.stderr
         )
-        return 130
+        return INTERRUPTED
     stopped.cancel()
     code = await following
     if server is not None and not json:
@@ -99,10 +98,7 @@ async def _report(job: Job, *, json: bool) -> int:
 
 async def stay_up(settings: Settings) -> int:
     """Keep server, worker and gateway running until told to stop."""
-    async with _service(settings) as (_, server):
-        gateway = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gateway.app", start_new_session=True
-        )
+    async with _service(settings) as (_, server), _gateway() as gateway:
         if server is not None:
             print(f"Temporal  {server.target}\nweb UI    {server.ui}")
         print(
@@ -112,13 +108,39 @@ async def stay_up(settings: Settings) -> int:
         stopped = asyncio.create_task(until_signalled())
         ended = asyncio.create_task(gateway.wait())
         await asyncio.wait({stopped, ended}, return_when=asyncio.FIRST_COMPLETED)
-        if ended.done():
-            stopped.cancel()
-            print(f"the gateway ended with code {gateway.returncode}", file=sys.stderr)
-            return 4
-        gateway.send_signal(signal.SIGTERM)
-        await asyncio.wait_for(ended, _GATEWAY_STOP_SECONDS)
-    return 0
+        if not ended.done():
+            return 0
+        stopped.cancel()
+        print(f"the gateway ended with code {gateway.returncode}", file=sys.stderr)
+        return 4
+
+
+@contextlib.asynccontextmanager
+async def _gateway() -> AsyncIterator[asyncio.subprocess.Process]:
+    """The gateway, in a process and a session of its own: Ctrl-C in a terminal is for this process to pass on.
+
+    It stops with this process even where that is killed, so that its port is free for the next one.
+    """
+    gateway = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gateway.app", "--until-eof"),
+        stdin=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        yield gateway
+    finally:
+        if gateway.returncode is None:
+            gateway.terminate()
+            await _ended(gateway)
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    """Wait for a process that was told to stop; one that does not is killed."""
+    try:
+        await asyncio.wait_for(process.wait(), _GATEWAY_STOP_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -140,9 +162,10 @@ def parse_arguments() -> argparse.Namespace:
 
 def cli() -> None:
     """Entry point of `starter.py` and `qurable-starter`."""
-    arguments, settings = parse_arguments(), Settings()
-    settings.home.mkdir(parents=True, exist_ok=True)
+    arguments = parse_arguments()
     try:
+        settings = Settings.read()
+        settings.home.mkdir(parents=True, exist_ok=True)
         if arguments.up:
             code = run_main(stay_up(settings))
         elif arguments.resume:
@@ -150,8 +173,10 @@ def cli() -> None:
         else:
             code = run_main(run_job(settings, arguments.file, arguments))
     except HybridError as error:
-        print(f"starter.py: {error.message}", file=sys.stderr)
-        code = 4
+        code = complain(error, json=arguments.json, program="starter.py")
+    except KeyboardInterrupt:
+        print("starter.py: interrupted before a job was started", file=sys.stderr)
+        code = INTERRUPTED
     raise SystemExit(code)
 
 

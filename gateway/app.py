@@ -1,13 +1,16 @@
 """The composition root: settings -> Temporal client and store -> routes.
 
-It starts whether or not Temporal and the store are there, and serves on a loopback address until there is
-authentication.
+It starts whether or not Temporal and the store are there.
 """
 
+import argparse
 import contextlib
-import ipaddress
+import os
+import signal
 import socket
-from collections.abc import AsyncIterator
+import sys
+import threading
+from collections.abc import AsyncIterator, Sequence
 from importlib.metadata import version
 
 import uvicorn
@@ -16,27 +19,29 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 import observability
 from gateway import backends, events, jobs, tasks
+from gateway.address import Address
 from gateway.bodies import BodyLimit
 from gateway.connections import Connections
 from gateway.errors import handle_errors
-from qurable.errors import HybridError, RequestRejected
+from gateway.origins import OwnOrigins
+from qurable.errors import HybridError
 from qurable.temporal.run_main import run_main
 from settings import Settings
 
 _GRACEFUL_STOP_SECONDS = 5
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(connections: Connections, names: Sequence[str] = ("*",)) -> FastAPI:
     """The application, with its routes.
 
-    Raises:
-        RequestRejected: The address is not a loopback address.
+    Args:
+        connections: To Temporal and the store; closed when the application stops.
+        names: What a request may call the gateway, and whose pages may send it.
     """
-    host, _ = loopback_address(settings.gateway_address)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with Connections(settings) as connections:
+        async with connections:
             app.state.connections = connections
             yield
 
@@ -52,34 +57,9 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(routes)
     handle_errors(app)
     app.add_middleware(BodyLimit)
-    # A page in a browser may reach loopback under a name of its own; it is not served.
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "[::1]", host])
+    app.add_middleware(OwnOrigins, names=names)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=names)
     return app
-
-
-def loopback_address(address: str) -> tuple[str, int]:
-    """Host and port of a loopback address.
-
-    Raises:
-        RequestRejected: It is another one, or none.
-    """
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    if not port.isdecimal() or int(port) > 65535:
-        raise RequestRejected(f"QURABLE_GATEWAY_ADDRESS={address!r} is not host:port")
-    if not _is_loopback(host):
-        raise RequestRejected(
-            f"QURABLE_GATEWAY_ADDRESS={address!r} is not on this machine alone: there is no authentication yet, so "
-            f"give a loopback address such as 127.0.0.1:{port}, and put what authenticates in front of it"
-        )
-    return host, int(port)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Server(uvicorn.Server):
@@ -89,17 +69,17 @@ class Server(uvicorn.Server):
         settings: Of the gateway.
 
     Raises:
-        RequestRejected: The address is not a loopback address.
+        RequestRejected: The address may not be listened on, or the store's URL names no store.
     """
 
     def __init__(self, settings: Settings) -> None:
-        host, port = loopback_address(settings.gateway_address)
-        self._app = create_app(settings)
+        address = Address.of(settings.gateway_address, settings.gateway_hosts)
+        self._connections = Connections(settings.home, settings.store_url)
         super().__init__(
             uvicorn.Config(
-                self._app,
-                host=host,
-                port=port,
+                create_app(self._connections, address.names),
+                host=address.host,
+                port=address.port,
                 log_config=None,
                 timeout_graceful_shutdown=_GRACEFUL_STOP_SECONDS,
             )
@@ -107,12 +87,26 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop serving."""
-        self._app.state.connections.stopping.set()
+        self._connections.stopping.set()
         await super().shutdown(sockets)
+
+
+def _stop_at_end_of_input() -> None:
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def cli() -> None:
     """Entry point of `python -m gateway.app`."""
+    parser = argparse.ArgumentParser(prog="python -m gateway.app", description="Serve jobs over HTTP.")
+    parser.add_argument(
+        "--until-eof",
+        action="store_true",
+        help="stop when standard input ends, as it does when whoever started this has died",
+    )
+    if parser.parse_args().until_eof:
+        threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
     settings = Settings()
     observability.set_up_logs(settings.log_level)
     try:

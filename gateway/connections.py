@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Concatenate, ParamSpec, Self, TypeVar
 
 from fastapi import Depends, Request
@@ -13,7 +14,6 @@ from temporalio.service import RPCError, RPCStatusCode
 from qurable.client import Qurable
 from qurable.errors import JobNotFound, NoWorker, ServiceUnreachable, StoreUnavailable
 from qurable.temporal.connect import connected
-from settings import Settings
 from store import jobs
 from store.database import Database
 
@@ -31,16 +31,17 @@ class Connections:
     """What the routes ask, each within a limited time.
 
     Args:
-        settings: Of the gateway.
+        home: Data folder.
+        store_url: Of the store, with its password.
 
     Attributes:
         stopping: Set when the gateway stops; whoever waits for something else looks at it.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, home: Path, store_url: str) -> None:
         self.stopping = asyncio.Event()
-        self._home = settings.home
-        self._database = Database(settings.store_url)
+        self._home = home
+        self._database = Database(store_url)
         self._migrated = False
         self._qurable: Qurable | None = None
         self._connection = contextlib.AsyncExitStack()

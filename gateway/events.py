@@ -32,26 +32,36 @@ _QUIET_SECONDS = 15.0
 _DIGITS = 9
 
 
-class EventStream(StreamingResponse):
-    """What `EventSource` reads."""
-
-    media_type = "text/event-stream"
+_MEDIA_TYPE = "text/event-stream"
+_EVENT_SCHEMA = {
+    "type": "object",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {"type": "string", "pattern": f"^[0-9]{{1,{_DIGITS}}}$"},
+        "event": {"$ref": "#/components/schemas/State"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/JobEvent"},
+        },
+    },
+}
 
 
 @router.get(
     "/jobs/{job_id}/events",
     summary="Follow a job",
-    response_class=EventStream,
+    response_class=StreamingResponse,
     responses={
         200: {
             "description": "Every state change from the first, as it comes; ends with the final state. The event's "
             "name is the state, its data the change.",
-            "content": {EventStream.media_type: {"example": examples.EVENTS}},
+            "content": {_MEDIA_TYPE: {"itemSchema": _EVENT_SCHEMA, "example": examples.EVENTS}},
         },
         204: {
             "description": "The client has heard everything: the job has ended. An `EventSource` asks no more."
         },
-        **documented(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+        **documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
     },
 )
 async def follow_job(
@@ -67,8 +77,9 @@ async def follow_job(
     heard = _number(last_event_id)
     if isinstance(standing, JobReport) and heard >= len(standing.events):
         return Response(status_code=HTTPStatus.NO_CONTENT)
-    return EventStream(
+    return StreamingResponse(
         _follow(connections, standing, heard),
+        media_type=_MEDIA_TYPE,
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},  # proxies must not hold it back
     )
 

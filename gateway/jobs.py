@@ -277,7 +277,7 @@ async def list_jobs(connections: Connected, filters: Annotated[Filters, Query()]
                 }
             },
         },
-        **documented(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+        **documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
     },
 )
 async def look_at_job(connections: Connected, job_id: JobId) -> Response:
@@ -292,7 +292,7 @@ async def look_at_job(connections: Connected, job_id: JobId) -> Response:
     response_model=FinishedPubs,
     responses={
         200: _answer(examples.FINISHED_PUBS, "Results as far as they are there."),
-        **documented(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+        **documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
     },
 )
 async def results_of_job(connections: Connected, job_id: JobId) -> Response:
@@ -314,7 +314,7 @@ async def results_of_job(connections: Connected, job_id: JobId) -> Response:
     responses={
         200: {**_ENDED, "description": "It had ended already and stays as it is: its report."},
         202: _answer(examples.OPEN_JOB, "It is told to stop; its final state says what became of it."),
-        **documented(HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE),
+        **documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
     },
 )
 async def cancel_job(connections: Connected, job_id: JobId) -> Response:

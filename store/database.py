@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 _BUSY_MILLISECONDS = 5_000
 _POSTGRESQL_THREADS = 8
+_CONNECT_SECONDS = "5"
 _SQLITE_READERS = 2
 _WRITES = "qurable_writes"
 _SECRET_WORDS = ("password", "sslpassword")
@@ -81,8 +82,14 @@ class Database:
         return engine
 
     def _postgresql(self, url: Any) -> Engine:
+        # A server that is silent must not hold a thread for the two minutes that the driver would wait.
+        given = {"connect_timeout": _CONNECT_SECONDS, **url.query}
         return create_engine(
-            url, pool_size=_POSTGRESQL_THREADS, max_overflow=0, pool_pre_ping=True, hide_parameters=True
+            url.set(query=given),
+            pool_size=_POSTGRESQL_THREADS,
+            max_overflow=0,
+            pool_pre_ping=True,
+            hide_parameters=True,
         )
 
     async def write(

@@ -19,6 +19,9 @@ AUTO = "auto"
 Positive = Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(days=365))]
 """A span of time in seconds or ISO 8601; above zero, at most a year."""
 
+BackendName = Annotated[str, Field(max_length=200)]
+"""Longer ones are no names; they would not fit into Temporal's search attributes either."""
+
 
 class Requirements(Contract):
     """What the backend must offer, where its name does not matter.
@@ -137,7 +140,7 @@ def mint_key() -> str:
 
 class _Job(Contract):
     schema_version: int = SCHEMA_VERSION
-    backend: str | Requirements = AUTO
+    backend: BackendName | Requirements = AUTO
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
     transpile: TranspileOptions = TranspileOptions()
     simulator: SimulatorOptions = SimulatorOptions()

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -133,8 +134,14 @@ def without_worker(tmp_path: Path) -> NoWorker:
 @pytest.fixture(scope="session")
 def make_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """What `make up` runs, in a process and a data folder of its own; gives out the gateway's URL."""
+    with up(tmp_path_factory.mktemp("up")) as (base, _):
+        yield base
+
+
+@contextlib.contextmanager
+def up(home: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """Run what `make up` runs for a data folder, until Ctrl-C."""
     address = f"127.0.0.1:{free_port()}"
-    home = tmp_path_factory.mktemp("up")
     environment = {**os.environ, "QURABLE_HOME": str(home), "QURABLE_GATEWAY_ADDRESS": address}
     with (home / "output.txt").open("w") as output:
         process = subprocess.Popen(
@@ -143,14 +150,21 @@ def make_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             cwd=home,
             stdout=output,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             if not wait_until_healthy(f"http://{address}", process):
                 pytest.fail((home / "output.txt").read_text())
-            yield f"http://{address}"
+            yield f"http://{address}", process
         finally:
-            process.terminate()
-            process.wait(_SECONDS)
+            press_ctrl_c(process)
+
+
+def press_ctrl_c(process: "subprocess.Popen[bytes]") -> int:
+    """What a terminal does: the whole group hears it. Gives back the exit code."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+    return process.wait(_SECONDS)
 
 
 def free_port() -> int:

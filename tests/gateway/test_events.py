@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from gateway import events
+from gateway import app, events
 from qurable.contracts.executions import Phase
 from tests.conftest import Stack
 from tests.fakes.scripted import ScriptedBackend
@@ -153,12 +153,17 @@ async def test_a_job_that_is_terminated_ends_its_stream(
     assert "terminated" in told[-1]["data"]["detail"]
 
 
-async def test_a_gateway_that_stops_ends_its_streams_and_waits(stack: Stack) -> None:
+async def test_a_gateway_that_stops_ends_its_streams_and_waits(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A restart takes no longer because somebody watches or waits; the job is not touched."""
+    monkeypatch.setattr(
+        app, "_GRACEFUL_STOP_SECONDS", 3600
+    )  # nobody is cut off; they have to end by themselves
     qpu = ScriptedBackend("qpu", Phase.QUEUED)
 
     async with stack(backends={"qpu": qpu}) as service:
-        async with running_gateway(service.settings) as http:
+        async with asyncio.timeout(60), running_gateway(service.settings) as http:
             job = (await http.post("/jobs", bell(backend="qpu"))).json()["id"]
             stream = await asyncio.create_task(_stream(http, job))
             first = await stream.next()
@@ -168,15 +173,12 @@ async def test_a_gateway_that_stops_ends_its_streams_and_waits(stack: Stack) -> 
             async with asyncio.timeout(30):
                 while len(qpu.submitted) < 2:
                     await asyncio.sleep(0.05)
-            began = asyncio.get_running_loop().time()
-        took = asyncio.get_running_loop().time() - began
         rest, waited = await stream.rest(), await waiting
         stream.answer.close()
         status = await service.qurable.status(job)
 
     assert first is not None
     assert first["event"] == "accepted"
-    assert took < 4
     assert not any(event["event"] in {"completed", "failed", "cancelled"} for event in rest)
     assert waited.status_code == 202
     assert not status.state.final

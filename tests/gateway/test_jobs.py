@@ -3,10 +3,12 @@
 import asyncio
 import json
 import uuid
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from pydantic import SecretStr
 
 from gateway.bodies import MAX_BODY_BYTES
 from isolation.pool import Nursery
@@ -157,6 +159,7 @@ async def test_two_keys_for_one_job_are_refused(http: Http) -> None:
         ({"pubs": [{"circuit": BELL, "shots": 10**9}]}, "sample.pubs.0.shots"),
         ({"pubs": []}, "sample.pubs"),
         ({"kind": "sampel"}, "body"),
+        ({"backend": "x" * 201}, "sample.backend.constrained-str"),
         ({"project": "Not A Slug"}, "sample.project"),
         ({"pubs": [{"circuit": BELL, "bindings": {"theta": [[1.0], [1.0, 2.0]]}}]}, "sample.pubs.0.bindings"),
     ],
@@ -179,11 +182,22 @@ async def test_what_is_wrong_with_a_job_is_named(http: Http, change: dict[str, A
         '{"kind": "sample", "pubs": [], "labels": {"a": "\\ud800"}}',
         '{"kind": "sample", "pubs": [], "seed": NaN}',
         '{"kind": "sample", "pubs": ' + "[" * 5000 + "]" * 5000 + "}",
+        '{"kind":' * 100_000,
+        b'{"kind": "\xff"}',
         "",
     ],
-    ids=["cut off", "half a surrogate pair", "NaN", "nested 5,000 deep", "empty"],
+    ids=[
+        *(
+            "cut off",
+            "half a surrogate pair",
+            "NaN",
+            "lists nested 5,000 deep",
+            "objects nested 100,000 deep",
+        ),
+        *("no UTF-8", "empty"),
+    ],
 )
-async def test_a_body_that_is_no_json_is_refused(http: Http, body: str) -> None:
+async def test_a_body_that_is_no_json_is_refused(http: Http, body: str | bytes) -> None:
     """What cannot be written back is not taken in."""
     answer = await http.call("POST", "/jobs", data=body, headers={"Content-Type": "application/json"})
 
@@ -201,15 +215,58 @@ async def test_qpy_is_not_taken_over_http(http: Http) -> None:
     assert "OpenQASM" in answer.json()["detail"]
 
 
+def _in_chunks() -> Iterator[bytes]:
+    """A body that does not say how long it is."""
+    for _ in range(50):
+        yield b" " * 1_000_000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [lambda: b" " * (MAX_BODY_BYTES + 1), lambda: b" " * 50_000_000, _in_chunks],
+    ids=["one byte", "50 MB", "50 MB in chunks"],
+)
 @pytest.mark.parametrize("path", ["/jobs", "/tasks"])
-async def test_a_body_over_the_limit_is_not_read(http: Http, path: str) -> None:
+async def test_a_body_over_the_limit_is_not_read(http: Http, path: str, body: Callable[[], Any]) -> None:
     """Nobody fills the gateway's memory."""
-    answer = await http.call(
-        "POST", path, data=b" " * (MAX_BODY_BYTES + 1), headers={"Content-Type": "application/json"}
-    )
+    answer = await http.call("POST", path, data=body(), headers={"Content-Type": "application/json"})
 
     assert answer.status_code == 413
     assert f"{MAX_BODY_BYTES:,} bytes" in answer.json()["detail"]
+
+
+async def test_a_circuit_over_its_limit_is_refused_with_both_sizes(http: Http) -> None:
+    """It fits into a body, and is still too long for a text."""
+    answer = await http.post("/jobs", bell(pubs=[{"circuit": BELL + " " * 2**23}]))
+
+    assert answer.status_code == 422
+    assert f"{len(BELL) + 2**23:,} bytes; at most {2**23:,}" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+async def test_null_bytes_are_characters_like_others(
+    stack: Stack, request: pytest.FixtureRequest, database: str
+) -> None:
+    """PostgreSQL takes none in its texts; a job must not hang in its first stage for that."""
+    url = SecretStr(request.getfixturevalue("postgresql")) if database == "postgresql" else None
+    circuit = {"format": "openqasm2", "text": BELL, "metadata": {"\0": "\0"}}
+    key = f"\0{uuid.uuid4()}"
+
+    async with stack(database_url=url) as service, running_gateway(service.settings) as http:
+        job = bell(key=key, labels={"a\0": "\0"}, pubs=[{"circuit": circuit}])
+        odd = (await http.post("/jobs", job, headers=WAIT)).json()
+        again = (await http.post("/jobs", job, headers=WAIT)).json()
+        listed = (await http.get("/jobs")).json()["jobs"]
+        text = (await http.post("/jobs", bell(pubs=[{"circuit": BELL + "\0"}]), headers=WAIT)).json()
+        backend = (await http.post("/jobs", bell(backend="a\0er"), headers=WAIT)).json()
+        task = (await http.post("/tasks", {"quantum_circuit": BELL + "\0", "shots": 1})).json()
+        failed = await http.until(f"/tasks/{task['task_id']}", lambda task: task["status"] == "failed")
+
+    assert (odd["state"], odd["results"][0]["metadata"]) == ("completed", {"\0": "\0"})
+    assert again == odd
+    assert [job["labels"] for job in listed] == [{"a\0": "\0"}]
+    assert (text["error"]["code"], backend["error"]["code"]) == ("CircuitRejected", "UnknownBackend")
+    assert failed["circuit_qasm"] == BELL + "\0"
 
 
 @pytest.mark.parametrize("job", [UNKNOWN, "nonsense", "qurable-read-0123456789abcdef", "%00", "é" * 300])

@@ -8,6 +8,7 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
+from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
@@ -15,22 +16,39 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from gateway.app import create_app
-from settings import Settings
+from gateway.connections import Connections
 from tests.circuits_at_hand import BELL
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
-schema = schemathesis.openapi.from_dict(create_app(Settings(home=Path("nowhere"))).openapi())
+DOCUMENT = create_app(Connections(Path(), "postgresql://nowhere")).openapi()
+
+# Thousands of bodies, each with one field beyond one bound, take a minute: they are for `make test-long`.
+WITHOUT_BOUNDS = SchemathesisConfig.from_dict(
+    {"operations": [{"include-name": "POST /jobs", "phases": {"coverage": {"enabled": False}}}]}
+)
+schema = schemathesis.openapi.from_dict(DOCUMENT, config=WITHOUT_BOUNDS)
+with_bounds = schemathesis.openapi.from_dict(DOCUMENT).include(path="/jobs", method="POST")
+
+bounded = settings(
+    max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None
+)
 
 
 @schema.parametrize()
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None
-)
+@bounded
 def test_every_answer_is_documented_and_none_is_a_servers_error(
     case: schemathesis.Case[Any], make_up: str
 ) -> None:
     """Whoever generates a client from the document meets no surprise."""
+    case.call_and_validate(base_url=make_up, checks=CHECKS)
+
+
+@pytest.mark.long
+@with_bounds.parametrize()
+@bounded
+def test_a_job_beyond_any_bound_is_answered_as_documented(case: schemathesis.Case[Any], make_up: str) -> None:
+    """The same for each bound of each field."""
     case.call_and_validate(base_url=make_up, checks=CHECKS)
 
 

