@@ -266,13 +266,13 @@ def parse_arguments() -> tuple[Settings, argparse.Namespace]:
         given["queues"] = tuple(arguments.queues)
     if arguments.health:
         given["health_address"] = arguments.health
-    return Settings(**given), arguments
+    return Settings.read(**given), arguments
 
 
 def cli() -> None:
     """Entry point of `worker.py` and `qurable-worker`."""
-    settings, arguments = parse_arguments()
     try:
+        settings, arguments = parse_arguments()
         run_main(serve(settings, embedded=arguments.embedded))
     except HybridError as error:
         raise SystemExit(f"worker.py: {error.message}") from None

@@ -5,7 +5,7 @@ Aer's version. Killing whoever runs it costs time and never changes an answer.
 """
 
 import asyncio
-import time
+import contextlib
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -191,7 +191,6 @@ class _Runner:
         self._overhead_bytes = overhead_bytes
         self._beat = beat
         self._buffer: list[Piece] = []
-        self._flushed = time.monotonic()
         self._done = 0
 
     async def run(self, work: Sequence[_Work], parallel: int) -> None:
@@ -210,13 +209,24 @@ class _Runner:
             while batches:
                 await self._run_batch(batches.pop(0), circuits, noise, threads)
 
+        over = asyncio.Event()
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(min(parallel, len(batches))):
-                    group.create_task(drain())
+                running = [group.create_task(drain()) for _ in range(min(parallel, len(batches)))]
+                group.create_task(self._flush_until(over))
+                await asyncio.wait(running)
+                over.set()
         except BaseExceptionGroup as failures:
             raise failures.exceptions[0] from None
         finally:
+            await self._flush()
+
+    async def _flush_until(self, over: asyncio.Event) -> None:
+        """Keep what is done also while nothing more gets done: the next piece may take an hour."""
+        while not over.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_FLUSH_SECONDS):
+                    await over.wait()
             await self._flush()
 
     async def _run_batch(
@@ -255,12 +265,11 @@ class _Runner:
         self._buffer.append(Piece(**event))
         self._done += 1
         self._beat(f"{self._done} of {self._total} pieces done")
-        large = sum(len(piece.data) for piece in self._buffer) >= _FLUSH_BYTES
-        if large or time.monotonic() - self._flushed >= _FLUSH_SECONDS:
+        if sum(len(piece.data) for piece in self._buffer) >= _FLUSH_BYTES:
             await self._flush()
 
     async def _flush(self) -> None:
-        pieces, self._buffer, self._flushed = self._buffer, [], time.monotonic()
+        pieces, self._buffer = self._buffer, []
         await self._engine.shelf.keep_pieces(self._submission.key, pieces)
         if pieces:
             self._engine.failpoint("simulation:piece_kept")

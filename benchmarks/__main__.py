@@ -20,7 +20,9 @@ PARTS: dict[str, Callable[[Path], Awaitable[None]]] = {
 
 async def main(parts: list[str]) -> None:
     """Measure parts, each on a service and in a data folder of its own."""
-    logging.getLogger("temporalio").setLevel(logging.CRITICAL)  # what (c) measures ends with the transpilation
+    logging.getLogger("temporalio").setLevel(
+        logging.CRITICAL
+    )  # what (c) measures ends with the transpilation
     print(
         f"Python {platform.python_version()} on {platform.machine()}, {_cores()} cores; ratios are of medians in one run"
     )

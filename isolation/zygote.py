@@ -54,7 +54,8 @@ def main(control_fd: int) -> None:
     gc.freeze()
     wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to a whole group, they are for the worker to answer
+        signal.signal(number, signal.SIG_IGN)
     signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
     _tell(control, ["ready"])
     children: set[int] = set()
@@ -69,7 +70,10 @@ def main(control_fd: int) -> None:
 
 def _serve(control: socket.socket, children: set[int], wake: tuple[int, int]) -> bool:
     """Answer one request; False when the worker is gone."""
-    data, descriptors, _, _ = socket.recv_fds(control, _MESSAGE_BYTES, 2)
+    try:
+        data, descriptors, _, _ = socket.recv_fds(control, _MESSAGE_BYTES, 2)
+    except ConnectionResetError:  # the worker left without reading our last message
+        return False
     if not data:
         return False
     match msgpack.unpackb(data):
@@ -115,7 +119,6 @@ def _become_child(connection_fd: int, last_words_fd: int) -> None:
         if os.getppid() != parent:
             os._exit(0)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.dup2(last_words_fd, 1)
         os.dup2(last_words_fd, 2)
         os.close(last_words_fd)

@@ -385,4 +385,7 @@ def from_error(job_id: str, error: ErrorDocument) -> HybridError:
 def _unreachable(failure: RPCError) -> HybridError:
     if failure.status is RPCStatusCode.NOT_FOUND:
         return JobNotFound(f"Temporal knows no such job: {failure.message}")
-    return ServiceUnreachable(f"Temporal does not answer ({failure.status.name}: {failure.message})")
+    return ServiceUnreachable(
+        f"Temporal does not answer ({failure.status.name}: {failure.message}): jobs that it has go on when it is back; start it, "
+        "for instance with `make up`, or set TEMPORAL_ADDRESS"
+    )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from qurable.client import Qurable
+    from qurable.contracts.results import Results
 
 app = typer.Typer(
     name="qurable",
@@ -129,8 +130,9 @@ def run(
             method,
         )
         job = await qurable.submit(wishes)
-        await show.progress(job, quiet=json)
-        report = await job.result()
+        with show.left_behind(job):
+            await show.progress(job, quiet=json)
+            report = await job.result()
         show.report(report, json=json)
         return 3 if report.degraded and strict else 0
 
@@ -203,19 +205,39 @@ def status(
 @app.command(epilog="example: qurable result default-1f2e3d4c5b6a7988 --json")
 def result(
     job_id: JobId,
-    wait: Annotated[bool, typer.Option(help="Wait for the job to end.")] = True,
+    wait: Annotated[
+        bool, typer.Option(help="Wait for the job to end; without, show the pubs that are finished.")
+    ] = True,
     strict: Strict = False,
     json: Json = False,
 ) -> None:
-    """Print a job's report."""
+    """Print a job's report; starts a local service if none runs, so that a job that was left behind goes on."""
     from qurable.cli import show
+    from qurable.client import Job
 
     async def command(qurable: Qurable) -> int:
-        report = await qurable.result(job_id) if wait else await qurable.read_report(job_id)
+        if not wait:
+            status = await qurable.status(job_id)
+            if not status.state.final:
+                show.unfinished(status, await _finished(qurable, job_id), json=json)
+                return 0
+        with show.left_behind(Job(job_id, qurable)):
+            report = await qurable.result(job_id)
         show.report(report, json=json)
         return 3 if report.degraded and strict else 0
 
-    _with_service(command, json=json)
+    _with_service(command, json=json, start=wait)
+
+
+async def _finished(qurable: Qurable, job_id: str) -> Results:
+    """Results of the pubs that are finished; none of a job that no worker has accepted yet."""
+    from qurable.contracts.results import Results
+    from qurable.errors import JobNotFound
+
+    try:
+        return await qurable.results(job_id)
+    except JobNotFound:
+        return Results(pubs=())
 
 
 @app.command(epilog="example: qurable cancel default-1f2e3d4c5b6a7988")

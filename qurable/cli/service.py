@@ -22,6 +22,7 @@ from qurable.temporal.connect import configured
 from qurable.temporal.run_main import run_main
 
 ANSWERED, REFUSED, FAILED, UNREACHABLE = 0, 2, 4, 5
+INTERRUPTED = 130
 
 _SERVICE = "service"
 
@@ -31,10 +32,10 @@ def run_command(command: Callable[[Qurable], Awaitable[int]], *, json: bool, sta
     try:
         return run_main(_run(command, start=start))
     except HybridError as error:
-        return _complain(error, json=json)
+        return complain(error, json=json)
     except (KeyboardInterrupt, asyncio.CancelledError):
-        print("interrupted; a job that was started goes on, see `qurable list`", file=sys.stderr)  # noqa: T201
-        return 130
+        print("qurable: interrupted", file=sys.stderr)  # noqa: T201
+        return INTERRUPTED
 
 
 async def _run(command: Callable[[Qurable], Awaitable[int]], *, start: bool) -> int:
@@ -68,7 +69,7 @@ async def service(*, start: bool) -> AsyncIterator[Qurable]:
         yield qurable
 
 
-def _complain(error: HybridError, *, json: bool) -> int:
+def complain(error: HybridError, *, json: bool, program: str = "qurable") -> int:
     """Say what went wrong; gives back the exit code."""
     if json:
         document: dict[str, Any] = {"error": error.document().model_dump(mode="json")}
@@ -77,7 +78,7 @@ def _complain(error: HybridError, *, json: bool) -> int:
         if isinstance(error, JobFailed):
             document["error"] = error.error.model_dump(mode="json")
         print(json_module.dumps(document))  # noqa: T201
-    print(f"qurable: {error.message}", file=sys.stderr)  # noqa: T201
+    print(f"{program}: {error.message}", file=sys.stderr)  # noqa: T201
     match error:
         case ServiceUnreachable() | NoWorker():
             return UNREACHABLE

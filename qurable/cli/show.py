@@ -1,9 +1,11 @@
 """What the commands print: one JSON document, or something for people to read."""
 
+import asyncio
+import contextlib
 import json as json_module
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -12,15 +14,22 @@ from qurable.client import Job
 from qurable.contracts.arrays import size_of
 from qurable.contracts.base import Contract
 from qurable.contracts.reports import JobEvent, JobReport, JobStatus, JobSummary
-from qurable.contracts.results import EstimateResult, SampleResult
+from qurable.contracts.results import EstimateResult, Results, SampleResult, readable
 from qurable.contracts.targets import TargetSnapshot
 
 _BAR_WIDTH = 40
 _BARS = 16
 _VALUES = 32
+_PIPE_WIDTH = 10_000
 
-_out = Console(highlight=False)
-_err = Console(stderr=True, highlight=False)
+
+def _console(stream: TextIO, *, stderr: bool) -> Console:
+    """For a terminal as wide as it is; a pipe gets its lines whole."""
+    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else _PIPE_WIDTH)
+
+
+_out = _console(sys.stdout, stderr=False)
+_err = _console(sys.stderr, stderr=True)
 
 
 def _print_json(document: Any) -> None:
@@ -40,6 +49,16 @@ async def progress(job: Job, *, quiet: bool) -> None:
             f"  {event.state:<16}{took:>12}  {event.backend}", style="dim" if not event.state.final else ""
         )
         before = event.at
+
+
+@contextlib.contextmanager
+def left_behind(job: Job) -> Iterator[None]:
+    """Where whoever waits is interrupted, say that the job is not, and how to come back to it."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        _err.print(f"\njob {job.id} goes on with its worker: `qurable result {job.id}` waits for it")
+        raise
 
 
 def event(entry: JobEvent, *, json: bool) -> None:
@@ -71,11 +90,29 @@ def report(found: JobReport, *, json: bool) -> None:
         _print_json(found.document())
         return
     for number, result in enumerate(found.results):
-        if isinstance(result, SampleResult):
-            _histograms(number, result)
-        else:
-            _values(number, result)
+        _result(number, result)
     _facts(found)
+
+
+def unfinished(found: JobStatus, results: Results, *, json: bool) -> None:
+    """A job before its end: where it stands, and the pubs that are finished; None stands for the others."""
+    if json:
+        finished = [None if result is None else readable(result) for result in results.pubs]
+        _print_json({**found.model_dump(mode="json"), "results": finished})
+        return
+    status(found, json=False)
+    for number, result in enumerate(results.pubs):
+        if result is not None:
+            _result(number, result)
+    done = sum(result is not None for result in results.pubs)
+    _out.print(f"\nfinished {done} of {len(results.pubs)} pubs" if results.pubs else "\nno pub runs yet")
+
+
+def _result(number: int, result: SampleResult | EstimateResult) -> None:
+    if isinstance(result, SampleResult):
+        _histograms(number, result)
+    else:
+        _values(number, result)
 
 
 def _histograms(number: int, result: SampleResult) -> None:
@@ -138,7 +175,7 @@ def jobs(found: Sequence[JobSummary], *, json: bool) -> None:
             entry.served_by,
             f"{entry.accepted:%Y-%m-%d %H:%M:%S}",
         )
-    _out.print(table)
+    _print_table(table)
 
 
 def backends(found: Sequence[TargetSnapshot], *, json: bool) -> None:
@@ -151,6 +188,13 @@ def backends(found: Sequence[TargetSnapshot], *, json: bool) -> None:
         width = "memory decides" if entry.num_qubits is None else str(entry.num_qubits)
         remark = entry.description if entry.available else f"not available: {entry.reason}"
         table.add_row(entry.name, entry.answer_kind, width, entry.version, remark)
+    _print_table(table)
+
+
+def _print_table(table: Table) -> None:
+    """With a first column that is never cut off: it is what the next command is given."""
+    first = table.columns[0]
+    first.min_width = max((len(str(cell)) for cell in first.cells), default=0)
     _out.print(table)
 
 
