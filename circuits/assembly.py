@@ -4,6 +4,7 @@ Bit order: raw outcomes and results both hold classical bit 0 in the lowest bit 
 """
 
 import io
+import zipfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,7 +32,7 @@ def arrays_of(piece: Piece) -> dict[str, npt.NDArray[Any]]:
     try:
         with np.load(io.BytesIO(piece.data), allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, KeyError) as error:
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise ResultRefused(f"the result of pub {piece.pub} is not readable: {error}") from None
 
 

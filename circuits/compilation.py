@@ -75,8 +75,10 @@ def _compile_one(entry: Any, target_hash: str, level: int, options: TranspileOpt
             isa = _pass_manager(target_hash, level, options).run(circuit)
     except TranspilerError as error:
         raise UnsupportedCircuit(
-            f"circuit {entry['name']!r} cannot be compiled for this target: {str(error)[:400]}"
+            f"circuit {entry['name']!r} cannot be compiled for this target: {_reason(error, target)}"
         ) from None
+    layout = None if isa.layout is None else isa.layout.final_index_layout(filter_ancillas=True)
+    isa._layout = None  # noqa: SLF001  QPY writes its registers in the order of their addresses: other bytes each time
     body = dump_qpy(isa)
     touched = {
         qubit for item in isa.data if item.operation.name not in ("barrier", "delay") for qubit in item.qubits
@@ -84,7 +86,7 @@ def _compile_one(entry: Any, target_hash: str, level: int, options: TranspileOpt
     return {
         "qpy": body,
         "isa": digest(body),
-        "layout": None if isa.layout is None else isa.layout.final_index_layout(filter_ancillas=True),
+        "layout": layout,
         "depth": isa.depth(),
         "two_qubit_gates": sum(
             len(item.qubits) == 2 and item.operation.name not in ("barrier",) for item in isa.data
@@ -94,6 +96,13 @@ def _compile_one(entry: Any, target_hash: str, level: int, options: TranspileOpt
         "active": len(touched),
         "seconds": time.perf_counter() - began,
     }
+
+
+def _reason(error: TranspilerError, target: Target) -> str:
+    if "is not scheduled" in str(error):
+        step = max(target.pulse_alignment, target.acquire_alignment)
+        return f"its delays must be multiples of {step} dt (dt is {target.dt} s)"
+    return str(error.message)[:400]
 
 
 def _check_fit(circuit: QuantumCircuit, target: Target, name: str, options: TranspileOptions) -> None:

@@ -4,7 +4,7 @@ A Pauli product here is `((qubit, letter), ...)` in ascending qubits; the empty 
 """
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,6 +128,19 @@ def estimate_from_shots(
         value += float(per_shot.mean())
         variance += float(np.concatenate([per_shot, [reach, -reach]]).var()) / bits.shape[0]
     return value, variance**0.5
+
+
+def on_busy_qubits(observable: Mapping[Product, float], busy: Container[int]) -> dict[Product, float]:
+    """What an observable comes to on the busy qubits of a circuit.
+
+    All others are still |0>, where Z is 1 and X and Y are 0; a simulator would take memory for each of them.
+    """
+    total: dict[Product, float] = {}
+    for product, factor in observable.items():
+        if all(qubit in busy or letter == "Z" for qubit, letter in product):
+            kept = tuple((qubit, letter) for qubit, letter in product if qubit in busy)
+            total[kept] = total.get(kept, 0.0) + factor
+    return total
 
 
 def placed(product: Product, position: Mapping[int, int]) -> Product:

@@ -72,7 +72,7 @@ def choose_noiseless(
 
 
 def choose_noisy(
-    qubits: int, shots: int, options: SimulatorOptions, capacity_bytes: int, name: str
+    qubits: int, shots: int, options: SimulatorOptions, capacity_bytes: int, name: str, *, exact: bool = False
 ) -> MethodChoice:
     """The method for an ISA circuit with a device's noise.
 
@@ -82,6 +82,7 @@ def choose_noisy(
         options: What the caller asked for.
         capacity_bytes: What the machine can ever grant.
         name: Of the circuit, for messages.
+        exact: Exact values are asked of it, which trajectories do not have: one of them is a sample.
 
     Raises:
         JobTooLarge: No method fits.
@@ -94,7 +95,14 @@ def choose_noisy(
         raise JobTooLarge(
             f"method {asked} cannot carry this device's noise; ask for density_matrix, statevector (trajectories) or automatic"
         )
-    cheap = qubits <= DENSITY_MATRIX_QUBITS and 2**qubits <= max(shots, 64)
+    if exact and (asked is Method.STATEVECTOR or density > capacity_bytes):
+        raise JobTooLarge(
+            f"circuit {name!r}: exact values with noise on {qubits} busy qubits take a density matrix of {_human(density)}, this machine "
+            f"grants {_human(capacity_bytes)}: give a precision or shots, and method automatic or statevector",
+            needed_bytes=density,
+            limit_bytes=capacity_bytes,
+        )
+    cheap = exact or (qubits <= DENSITY_MATRIX_QUBITS and 2**qubits <= max(shots, 64))
     if asked is Method.DENSITY_MATRIX or (asked is Method.AUTOMATIC and cheap and density <= capacity_bytes):
         choice = MethodChoice(
             method=Method.DENSITY_MATRIX,
@@ -102,9 +110,12 @@ def choose_noisy(
             memory_bytes=density,
         )
     else:
+        reason = (
+            "are cheaper than" if density <= capacity_bytes else f"fit, which the {_human(density)} do not of"
+        )
         choice = MethodChoice(
             method=Method.STATEVECTOR,
-            because=f"{shots} noisy trajectories of {qubits} qubits are cheaper than their density matrix",
+            because=f"{shots} noisy trajectories of {qubits} qubits {reason} their density matrix",
             memory_bytes=trajectory,
         )
     if choice.memory_bytes > capacity_bytes:

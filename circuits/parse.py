@@ -4,23 +4,24 @@ The task `parse_circuits` takes the circuits of a job and gives back, for each d
 canonical form and a `ParsedCircuit` without the artifact hash's bytes.
 """
 
-import io
 import re
 import warnings
 from collections.abc import Callable
 from typing import Any
 
-from qiskit import QuantumCircuit, qasm2, qasm3, qpy
+from qiskit import ClassicalRegister, QuantumCircuit, qasm2, qasm3
 
 from circuits.canonical import canonicalise
-from circuits.source import SourceLimits, check_source, defined_gates
+from circuits.source import SourceLimits, check_source, defined_gates, without_comments
 from circuits.traits import measure_traits
+from qurable import qpy
 from qurable.contracts.base import digest
 from qurable.contracts.circuits import CircuitFormat, ParsedCircuit
 from qurable.errors import CircuitRejected, HybridError
 
 _QASM2_POSITION = re.compile(r"<input>:(\d+),(\d+): (.*)", re.DOTALL)
 _QASM3_POSITION = re.compile(r"L?(\d+)[,:]C?(\d+): (.*)", re.DOTALL)
+_SINGLE_BIT = re.compile(r"\bbit\s+([^\W\d]\w*)\s*;")
 _DECORATION = re.compile(r"\x1b\[[0-9;]*m|[\u2500-\u257f]+")
 """What Rust paints around its errors for a terminal."""
 
@@ -85,13 +86,25 @@ def read_circuit(source: bytes, form: CircuitFormat, limits: SourceLimits, name:
             warnings.simplefilter("ignore")
             if form is CircuitFormat.OPENQASM2:
                 return qasm2.loads(text, include_path=(), custom_instructions=_qiskit_extras(text))
-            return qasm3.loads(text)
+            return _with_named_bits(qasm3.loads(text), text)
     except HybridError:
         raise
     except MemoryError:
         raise
     except BaseException as error:  # noqa: BLE001  a panic of the Rust parser is no `Exception`
         raise _explained(error, form, name) from None
+
+
+def _with_named_bits(circuit: QuantumCircuit, text: str) -> QuantumCircuit:
+    """A register of one bit, by its name, for each `bit c;`: the parser gives it none, and results are told by register."""
+    kept = {bit for register in circuit.cregs for bit in register}
+    loose = [bit for bit in circuit.clbits if bit not in kept]
+    names = _SINGLE_BIT.findall(without_comments(text))
+    if len(names) != len(loose):  # one in an inner scope shares its name with another
+        names = [f"bit{number}" for number in range(len(loose))]
+    for name, bit in zip(names, loose, strict=True):
+        circuit.add_register(ClassicalRegister(bits=[bit], name=name))
+    return circuit
 
 
 def _qiskit_extras(text: str) -> list[Any]:
@@ -161,7 +174,7 @@ def _read_qpy(source: bytes, name: str) -> QuantumCircuit:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            circuits = qpy.load(io.BytesIO(source))
+            circuits = qpy.load(source)
     except MemoryError:
         raise
     except BaseException as error:  # noqa: BLE001  a panic of the Rust reader is no `Exception`
@@ -176,12 +189,9 @@ def _read_qpy(source: bytes, name: str) -> QuantumCircuit:
 
 def dump_qpy(circuit: QuantumCircuit) -> bytes:
     """QPY of one circuit."""
-    body = io.BytesIO()
-    qpy.dump(circuit, body)
-    return body.getvalue()
+    return qpy.dump(circuit)
 
 
 def load_qpy(body: bytes) -> QuantumCircuit:
     """A circuit from QPY that this project wrote."""
-    circuit: QuantumCircuit = qpy.load(io.BytesIO(body))[0]
-    return circuit
+    return qpy.load(body)[0]

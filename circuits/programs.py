@@ -80,9 +80,10 @@ class _Program:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"program.{form}"
             path.write_text(text, encoding="utf-8")
-            if solver.readModel(str(path)) == highspy.HighsStatus.kError:
-                raise RequestRejected(f"the {form} text is not a program that can be read")
+            status = solver.readModel(str(path))
         model = solver.getLp()
+        if status == highspy.HighsStatus.kError or not model.num_col_:  # prose is read as an empty program
+            raise RequestRejected(f"the {form} text is not a program that can be read: it has no variables")
         self.names: list[str] = [
             model.col_names_[at] if model.col_names_ else f"x{at}" for at in range(model.num_col_)
         ]

@@ -93,6 +93,11 @@ def check_pub(number: int, pub: SamplePub | EstimatePub, circuit: ParsedCircuit)
             raise RequestRejected(
                 f"{what} measures nothing, so there is nothing to count: add measurements, or estimate observables"
             )
+        if not dress.registers:
+            raise RequestRejected(
+                f"{what} measures into bits of no register, and results are told by register: declare one, as "
+                "ClassicalRegister(2) or `bit[2] c;`"
+            )
         stored = pub.bindings.size * pub.shots * ((traits.num_clbits + 7) // 8)
         if stored > MAX_RESULT_BYTES:
             raise RequestRejected(

@@ -3,7 +3,9 @@
 import math
 from typing import Any
 
+import numpy as np
 from qiskit.circuit import CircuitInstruction, Measure, ParameterExpression, QuantumCircuit, Qubit, Reset
+from qiskit.quantum_info.operators.predicates import is_unitary_matrix
 
 from qurable.contracts.circuits import CircuitTraits
 from qurable.errors import CircuitRejected
@@ -21,7 +23,7 @@ def measure_traits(circuit: QuantumCircuit, name: str) -> CircuitTraits:
     """Measure a flat circuit.
 
     Raises:
-        CircuitRejected: An angle is not finite.
+        CircuitRejected: An angle is not finite, or a matrix not unitary.
     """
     tally = _Tally(name)
     tally.visit(circuit)
@@ -53,6 +55,7 @@ class _Tally:
         self.is_clifford = True
 
     def visit(self, circuit: QuantumCircuit) -> None:
+        self._check_angles("its global phase", [circuit.global_phase])
         for item in circuit.data:
             self.size += 1
             if item.is_control_flow():
@@ -64,7 +67,9 @@ class _Tally:
     def _count(self, item: CircuitInstruction) -> None:
         params = item.params
         if params:
-            self._check_angles(item.name, params)
+            self._check_angles(f"gate {item.name!r}", params)
+        if item.name == "unitary":
+            self._check_matrix(item.operation.params[0])
         self.two_qubit_gates += len(item.qubits) == 2
         self.measurements += bool(item.clbits)
         if item.name in _QUARTER_TURNS and item.is_standard_gate():
@@ -72,14 +77,21 @@ class _Tally:
         elif item.name not in _CLIFFORD:
             self.is_clifford = False
 
-    def _check_angles(self, gate: str, params: list[Any]) -> None:
+    def _check_angles(self, what: str, params: list[Any]) -> None:
         for value in params:
             if isinstance(value, float | complex) and not (
                 math.isfinite(value.real) and math.isfinite(value.imag)
             ):
                 raise CircuitRejected(
-                    f"circuit {self._name!r}: gate {gate!r} has the angle {value}; angles must be finite"
+                    f"circuit {self._name!r}: {what} has the angle {value}; angles must be finite"
                 )
+
+    def _check_matrix(self, matrix: Any) -> None:
+        """Aer takes any matrix and makes wrong counts of one that keeps no norm; QPY carries it unchecked."""
+        if not (np.isfinite(matrix).all() and is_unitary_matrix(matrix)):
+            raise CircuitRejected(
+                f"circuit {self._name!r}: the matrix of a gate 'unitary' is not unitary; check its entries"
+            )
 
 
 def _is_quarter_turn(angle: Any) -> bool:

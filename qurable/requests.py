@@ -167,11 +167,11 @@ def _looks_like_path(text: str) -> bool:
 
 def _from_quantum_circuit(circuit: Any) -> Circuit:
     """QPY that is the same for the same circuit: names and identities that Qiskit draws afresh are fixed."""
-    import io
     import uuid
 
-    from qiskit import qpy
     from qiskit.circuit import Parameter
+
+    from qurable import qpy
 
     copy = circuit.copy(name="circuit")
     copy.metadata = {}
@@ -181,14 +181,12 @@ def _from_quantum_circuit(circuit: Any) -> Circuit:
             for parameter in copy.parameters
         }
         copy.assign_parameters(fixed, inplace=True)
-    body = io.BytesIO()
-    qpy.dump(copy, body)
     name = "circuit" if not circuit.name or _AUTOMATIC_NAME.fullmatch(circuit.name) else circuit.name[:200]
     return _checked(
         Circuit,
         "the circuit",
         format=CircuitFormat.QPY,
-        qpy=body.getvalue(),
+        qpy=qpy.dump(copy),
         name=name,
         metadata=dict(circuit.metadata or {}),
     )
@@ -207,7 +205,7 @@ def as_bindings(circuit: Any, values: Any) -> Bindings:
     names = [parameter.name for parameter in getattr(circuit, "parameters", ())]
     try:
         if hasattr(values, "as_array"):  # Qiskit's BindingsArray
-            return _from_rows(names, values.as_array(circuit.parameters).tolist())
+            return _from_rows(names, values.as_array(circuit.parameters))
         if isinstance(values, Mapping):
             if all(isinstance(name, str) for name in values):
                 return Bindings.model_validate(dict(values))
@@ -240,7 +238,7 @@ def _from_rows(names: Sequence[str], rows: Any) -> Bindings:
 def _from_qiskit_mapping(circuit: Any, values: Mapping[Any, Any], names: Sequence[str]) -> Bindings:
     from qiskit.primitives.containers.bindings_array import BindingsArray
 
-    return _from_rows(names, BindingsArray.coerce(dict(values)).as_array(circuit.parameters).tolist())
+    return _from_rows(names, BindingsArray.coerce(dict(values)).as_array(circuit.parameters))
 
 
 def as_observables(observables: Any) -> Observables:
@@ -267,6 +265,8 @@ def _plain(value: Any) -> Any:
     if type(value).__name__ == "SparseObservable":
         return _plain_sparse(value)
     if hasattr(value, "tolist"):
+        if getattr(value, "size", 1) == 0:
+            return {"shape": tuple(value.shape), "items": ()}
         return _plain(value.tolist())
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]

@@ -27,6 +27,8 @@ def flatten(value: Any) -> tuple[tuple[int, ...], list[Any]]:
     Raises:
         ValueError: The nesting is ragged.
     """
+    if hasattr(value, "ravel") and hasattr(value, "shape"):  # an empty array's lists would lose axes
+        return tuple(value.shape), value.ravel().tolist()
     if hasattr(value, "tolist") and not isinstance(value, list | tuple):
         value = value.tolist()
     if not isinstance(value, list | tuple):

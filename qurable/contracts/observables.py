@@ -19,6 +19,12 @@ MAX_EXPANDED_TERMS = 4096
 """A product of k projectors is a sum of 2^k Paulis; wider products are refused."""
 
 
+def _check_letters(label: str) -> None:
+    strange = set(label) - LETTERS
+    if strange:
+        raise ValueError(f"{sorted(strange)} in {label!r}; letters are {''.join(sorted(LETTERS))}")
+
+
 class PauliTerm(Contract):
     """A coefficient times a product of single-qubit operators.
 
@@ -34,9 +40,7 @@ class PauliTerm(Contract):
 
     @model_validator(mode="after")
     def _well_formed(self) -> Self:
-        strange = set(self.pauli) - LETTERS
-        if strange:
-            raise ValueError(f"{sorted(strange)} in {self.pauli!r}; letters are {''.join(sorted(LETTERS))}")
+        _check_letters(self.pauli)
         if len(self.pauli) != len(self.qubits):
             raise ValueError(f"{self.pauli!r} has {len(self.pauli)} letters for {len(self.qubits)} qubits")
         if len(set(self.qubits)) != len(self.qubits) or any(qubit < 0 for qubit in self.qubits):
@@ -48,6 +52,7 @@ class PauliTerm(Contract):
     @classmethod
     def dense(cls, label: str, coefficient: float = 1.0) -> Self:
         """A term from a label as wide as the circuit; the rightmost letter acts on qubit 0."""
+        _check_letters(label)
         letters = [(letter, qubit) for qubit, letter in enumerate(reversed(label)) if letter != "I"]
         return cls(
             pauli="".join(letter for letter, _ in letters),

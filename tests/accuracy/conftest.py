@@ -1,9 +1,6 @@
 """Runs the circuits of MQT Bench a few at a time, and prints what became of each at the end."""
 
 import asyncio
-import json
-import os
-import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +11,7 @@ from qiskit import QuantumCircuit
 
 from isolation.limits import MIB, Limits
 from isolation.pool import ChildPool
+from tests.accuracy.command_line import qurable
 from tests.accuracy.families import CLIENT, SHOTS, Case, exported
 from tests.conftest import Service
 
@@ -59,24 +57,11 @@ class Bench:
                 return report.document()
             file = self._folder / f"{case}-{id(circuit)}.qasm"
             file.write_text(exported(circuit, case.form), encoding="utf-8")
-            return await self._command("run", file, "--shots", SHOTS, "--seed", case.seed, "--json")
-
-    async def _command(self, *words: object) -> dict[str, Any]:
-        process = await asyncio.create_subprocess_exec(
-            Path(sys.executable).with_name("qurable"),
-            *map(str, words),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=os.environ
-            | {
-                "TEMPORAL_ADDRESS": self._service.server.target,
-                "QURABLE_HOME": str(self._service.settings.home),
-            },
-        )
-        answer, complaint = await process.communicate()
-        assert process.returncode == 0, complaint.decode()
-        document: dict[str, Any] = json.loads(answer)
-        return document
+            return await qurable(
+                *("run", file, "--shots", SHOTS, "--seed", case.seed, "--json"),
+                target=self._service.server.target,
+                home=self._service.settings.home,
+            )
 
     async def judge(self, case: Case, report: dict[str, Any]) -> dict[str, Any]:
         """What the tests say of a report, if the case's circuit is what should have run."""
@@ -115,8 +100,8 @@ async def runs(
     request: pytest.FixtureRequest, bench: Bench
 ) -> AsyncIterator[Mapping[Case, asyncio.Task[Runs]]]:
     """The runs of every case that is to be tested, under way already."""
-    asked = (getattr(item, "callspec", None) for item in request.session.items)
-    cases = [spec.params["case"] for spec in asked if spec is not None and "case" in spec.params]
+    asked = [item for item in request.session.items if "runs" in getattr(item, "fixturenames", ())]
+    cases = [item.callspec.params["case"] for item in asked]  # type: ignore[attr-defined]
     tasks = {case: asyncio.create_task(bench.run_twice(case)) for case in dict.fromkeys(cases)}
     yield tasks
     for task in tasks.values():

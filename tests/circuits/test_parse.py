@@ -15,6 +15,7 @@ from circuits.parse import dump_qpy, read_circuit
 from circuits.source import SourceLimits
 from qurable.contracts.circuits import CircuitFormat
 from qurable.errors import CircuitRejected
+from qurable.requests import as_circuit
 from tests.circuits.running import parse, parse_text
 
 QASM2, QASM3, QPY = CircuitFormat.OPENQASM2, CircuitFormat.OPENQASM3, CircuitFormat.QPY
@@ -270,3 +271,41 @@ def test_no_mutant_of_qpy_ends_in_anything_but_a_sentence(seed: int) -> None:
         except CircuitRejected as error:
             refused = error
     assert refused is None or refused.message.isprintable()
+
+
+def delays(circuit: QuantumCircuit) -> list[tuple[float, str]]:
+    """Every delay with its unit, those in blocks too."""
+    found: list[tuple[float, str]] = []
+    for item in circuit.data:
+        if item.is_control_flow():
+            found += [entry for block in item.operation.blocks for entry in delays(block)]
+        elif item.name == "delay":
+            found.append((item.operation.duration, item.operation.unit))
+    return found
+
+
+def test_a_delay_keeps_its_unit_on_its_way() -> None:
+    """Qiskit's QPY reads 100 ns back as 100 dt, and does not read 1.5 us back at all."""
+    inner = QuantumCircuit(1, name="inner")
+    inner.delay(7, 0, unit="ms")
+    circuit = QuantumCircuit(1, 1, global_phase=0.25)
+    circuit.delay(100, 0, unit="ns")
+    circuit.delay(1.5, 0, unit="us")
+    circuit.delay(100, 0)
+    circuit.append(inner.to_instruction(), [0])
+    circuit.measure(0, 0)
+    with circuit.if_test((circuit.clbits[0], 1)):
+        circuit.delay(3, 0, unit="ps")
+
+    parsed, canonical = parse_text(as_circuit(circuit).source, QPY)
+
+    assert delays(canonical) == [(100, "ns"), (1.5, "us"), (100, "dt"), (7, "ms"), (3, "ps")]
+    assert canonical.global_phase == 0.25
+    assert parsed.cacheable
+
+
+def test_a_delay_in_openqasm3_keeps_its_unit() -> None:
+    """The text says nanoseconds, and so must what is compiled."""
+    _, canonical = parse_text(f"{HEAD3}qubit q;\ndelay[100ns] q;\ndelay[20dt] q;\n", QASM3)
+
+    assert delays(canonical) == [(100, "ns"), (20, "dt")]

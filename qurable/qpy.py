@@ -1,0 +1,76 @@
+"""QPY that keeps the units of delays: Qiskit's own reads `100 ns` back as `100 dt`.
+
+Every QPY version up to 17 writes a delay's number and not its unit (Qiskit issues 8293 and 10662). So a delay in
+another unit than dt travels as an opaque instruction that names it. Needs the extra `qiskit`.
+"""
+
+import io
+from collections.abc import Callable
+
+from qiskit import QuantumCircuit, qpy
+from qiskit.circuit import CircuitInstruction, Delay, Instruction
+
+_UNITS = ("s", "ms", "us", "ns", "ps")
+_NAME = "qurable_delay_"
+
+
+def dump(circuit: QuantumCircuit) -> bytes:
+    """QPY of one circuit."""
+    body = io.BytesIO()
+    qpy.dump(_rewritten(circuit, _packed), body)
+    return body.getvalue()
+
+
+def load(body: bytes) -> list[QuantumCircuit]:
+    """The circuits in a QPY document, whoever wrote it."""
+    return [_rewritten(circuit, _unpacked) for circuit in qpy.load(io.BytesIO(body))]
+
+
+def _packed(operation: Instruction) -> Instruction:
+    if operation.name != "delay" or operation.unit not in _UNITS:
+        return operation
+    return Instruction(_NAME + operation.unit, 1, 0, [operation.duration], label=operation.label)
+
+
+def _unpacked(operation: Instruction) -> Instruction:
+    unit = operation.name.removeprefix(_NAME)
+    if operation.name == unit or unit not in _UNITS or len(operation.params) != 1:
+        return operation
+    return Delay(operation.params[0], unit)
+
+
+def _rewritten(circuit: QuantumCircuit, change: Callable[[Instruction], Instruction]) -> QuantumCircuit:
+    """A circuit with some operations replaced, in blocks and definitions too; itself where there are none."""
+    items: list[CircuitInstruction] = []
+    changed = False
+    for item in circuit.data:
+        if item.is_standard_gate():
+            items.append(item)
+            continue
+        operation = _operation(item.operation, change)
+        changed = changed or operation is not None
+        items.append(item if operation is None else item.replace(operation=operation))
+    if not changed:
+        return circuit
+    copy = circuit.copy_empty_like()
+    copy.data = items
+    copy.global_phase = circuit.global_phase
+    return copy
+
+
+def _operation(operation: Instruction, change: Callable[[Instruction], Instruction]) -> Instruction | None:
+    """What stands for an operation; None for itself."""
+    blocks = getattr(operation, "blocks", ())
+    if blocks:
+        inner = [_rewritten(block, change) for block in blocks]
+        same = all(new is old for new, old in zip(inner, blocks, strict=True))
+        return None if same else operation.replace_blocks(inner)
+    if type(operation) is Instruction and operation.definition is not None:
+        definition = _rewritten(operation.definition, change)
+        if definition is operation.definition:
+            return None
+        copy = operation.to_mutable()
+        copy.definition = definition
+        return copy
+    new = change(operation)
+    return None if new is operation else new
