@@ -107,9 +107,9 @@ def cli() -> None:
     )
     if parser.parse_args().until_eof:
         threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
-    settings = Settings()
-    observability.set_up_logs(settings.log_level)
     try:
+        settings = Settings.read()
+        observability.set_up_logs(settings.log_level)
         run_main(Server(settings).serve())
     except HybridError as error:
         raise SystemExit(f"gateway: {error.message}") from None

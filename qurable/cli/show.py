@@ -18,6 +18,8 @@ from qurable.contracts.results import EstimateResult, Results, SampleResult, rea
 from qurable.contracts.targets import TargetSnapshot
 
 _BAR_WIDTH = 40
+_BESIDE_THE_BAR = 21
+"""Columns for the count, the percentage and the gaps."""
 _BARS = 16
 _VALUES = 32
 _PIPE_WIDTH = 10_000
@@ -25,7 +27,7 @@ _PIPE_WIDTH = 10_000
 
 def _console(stream: TextIO, *, stderr: bool) -> Console:
     """For a terminal as wide as it is; a pipe gets its lines whole."""
-    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else _PIPE_WIDTH)
+    return Console(stderr=stderr, highlight=False, markup=False, width=None if stream.isatty() else _PIPE_WIDTH)
 
 
 _out = _console(sys.stdout, stderr=False)
@@ -41,7 +43,7 @@ async def progress(job: Job, *, quiet: bool) -> None:
     """One line per state on standard error, as the job enters it."""
     if quiet:
         return
-    _err.print(f"job [bold]{job.id}[/bold]")
+    _err.print(f"job {job.id}", style="bold")
     before = None
     async for event in job.events():
         took = "" if before is None else f"{(event.at - before).total_seconds():8.3f} s"
@@ -127,9 +129,11 @@ def _histograms(number: int, result: SampleResult) -> None:
 
 def _histogram(counts: Mapping[str, int], shots: int) -> None:
     most = max(counts.values(), default=1)
+    longest = max(map(len, counts), default=0)
+    width = max(1, min(_BAR_WIDTH, _out.width - longest - _BESIDE_THE_BAR))
     for outcome, count in list(counts.items())[:_BARS]:
-        bar = "█" * max(1, round(_BAR_WIDTH * count / most))
-        _out.print(f"  {outcome}  {bar:<{_BAR_WIDTH}} {count:>7}  {count / shots:6.1%}")
+        bar = "█" * max(1, round(width * count / most))
+        _out.print(f"  {outcome}  {bar:<{width}} {count:>7}  {count / shots:6.1%}")
     if len(counts) > _BARS:
         rest = list(counts.values())[_BARS:]
         _out.print(f"  ... {len(rest)} more outcomes with {sum(rest)} shots")
@@ -148,7 +152,7 @@ def _values(number: int, result: EstimateResult) -> None:
 
 def _facts(found: JobReport) -> None:
     times = found.durations
-    _out.print(f"\nserved by [bold]{found.served_by}[/bold]: {found.because}")
+    _out.print(f"\nserved by {found.served_by}: {found.because}")
     if found.answer is not None and found.answer.objective is not None:
         _out.print(f"answer   objective {found.answer.objective:g}, assignment {found.answer.assignment}")
     _out.print(

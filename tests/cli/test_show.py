@@ -81,3 +81,21 @@ def test_an_unfinished_job_says_how_far_it_is(capsys: pytest.CaptureFixture[str]
     assert "no pub runs yet" in nothing
     assert [result is None for result in document["results"]] == [True, False]
     assert (document["id"], document["state"]) == ("default-1", "running")
+
+
+def test_what_users_write_is_not_read_as_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    """A backend may be called `[/red]`."""
+    show.unfinished(RUNNING.model_copy(update={"backend": "[/red]"}), Results(pubs=()), json=False)
+
+    assert "[/red]" in capsys.readouterr().out
+
+
+def test_bars_leave_room_in_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(show._out, "width", 50)
+    drawn = _drawn(capsys, _sampled([0] * 30 + [63] * 15 + [1]))
+
+    bars = [line for line in drawn.splitlines() if "█" in line]
+    assert len(bars) == 3
+    assert all(len(line) <= 50 and line.endswith("%") for line in bars)
