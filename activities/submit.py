@@ -109,18 +109,12 @@ class Submit:
             return ()
         if target.answer_kind is not AnswerKind.NOISY_SIMULATOR:
             return tuple(parts.rung.methods[circuit.canonical] for circuit in parts.validated.circuits)
-        shots: list[set[int]] = [set() for _ in parts.validated.circuits]
+        shots = [0] * len(parts.validated.circuits)
         for number, pub in enumerate(parts.pubs):
-            shots[parts.validated.circuit_of[number]].add(shots_for(pub))
+            at = parts.validated.circuit_of[number]
+            shots[at] = max(shots[at], shots_for(pub))
         return tuple(
-            choose_noisy(
-                compiled.active,
-                max(shots[at]),
-                parts.options,
-                self._capacity_bytes,
-                circuit.dress.name,
-                exact=0 in shots[at],
-            )
+            choose_noisy(compiled.active, shots[at], parts.options, self._capacity_bytes, circuit.dress.name)
             for at, (circuit, compiled) in enumerate(
                 zip(parts.validated.circuits, parts.compiled.circuits, strict=True)
             )

@@ -72,7 +72,7 @@ def choose_noiseless(
 
 
 def choose_noisy(
-    qubits: int, shots: int, options: SimulatorOptions, capacity_bytes: int, name: str, *, exact: bool = False
+    qubits: int, shots: int, options: SimulatorOptions, capacity_bytes: int, name: str
 ) -> MethodChoice:
     """The method for an ISA circuit with a device's noise.
 
@@ -82,7 +82,6 @@ def choose_noisy(
         options: What the caller asked for.
         capacity_bytes: What the machine can ever grant.
         name: Of the circuit, for messages.
-        exact: Exact values are asked of it, which trajectories do not have: one of them is a sample.
 
     Raises:
         JobTooLarge: No method fits.
@@ -95,14 +94,7 @@ def choose_noisy(
         raise JobTooLarge(
             f"method {asked} cannot carry this device's noise; ask for density_matrix, statevector (trajectories) or automatic"
         )
-    if exact and (asked is Method.STATEVECTOR or density > capacity_bytes):
-        raise JobTooLarge(
-            f"circuit {name!r}: exact values with noise on {qubits} busy qubits take a density matrix of {_human(density)}, this machine "
-            f"grants {_human(capacity_bytes)}: give a precision or shots, and method automatic or statevector",
-            needed_bytes=density,
-            limit_bytes=capacity_bytes,
-        )
-    cheap = exact or (qubits <= DENSITY_MATRIX_QUBITS and 2**qubits <= max(shots, 64))
+    cheap = qubits <= DENSITY_MATRIX_QUBITS and 2**qubits <= max(shots, 64)
     if asked is Method.DENSITY_MATRIX or (asked is Method.AUTOMATIC and cheap and density <= capacity_bytes):
         choice = MethodChoice(
             method=Method.DENSITY_MATRIX,

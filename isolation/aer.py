@@ -193,7 +193,7 @@ def _estimate(run: _Run, piece: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     ]
     pairs = _pairs(tuple(piece["shape"]), observables, piece["start"], piece["stop"])
     bare, _ = without_final_measurements(original)
-    if not piece["shots"]:
+    if run.noise_hash is None:
         busy = set(squeeze(bare)[1])
         sums = [on_busy_qubits(observable, busy) for observable in sums]
     support = {qubit for observable in sums for product in observable for qubit, _ in product}

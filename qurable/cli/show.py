@@ -27,7 +27,9 @@ _PIPE_WIDTH = 10_000
 
 def _console(stream: TextIO, *, stderr: bool) -> Console:
     """For a terminal as wide as it is; a pipe gets its lines whole."""
-    return Console(stderr=stderr, highlight=False, markup=False, width=None if stream.isatty() else _PIPE_WIDTH)
+    return Console(
+        stderr=stderr, highlight=False, markup=False, width=None if stream.isatty() else _PIPE_WIDTH
+    )
 
 
 _out = _console(sys.stdout, stderr=False)

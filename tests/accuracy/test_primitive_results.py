@@ -8,6 +8,7 @@ from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import Parameter
 from qiskit_aer.primitives import SamplerV2 as AerSampler
 
+from qurable.errors import JobFailed
 from qurable.requests import estimate, sample
 from tests.conftest import Service
 
@@ -73,19 +74,9 @@ async def test_an_estimate_has_the_shape_that_both_sides_broadcast_to(service: S
     assert (found.stds == 0).all()
 
 
-async def test_exact_values_with_noise_are_no_single_trajectory(service: Service) -> None:
-    """On seven qubits trajectories would be cheaper, and one of them was once called exact."""
-    circuit = QuantumCircuit(7)
-    circuit.ry(0.8, range(7))
-    for qubit in range(6):
-        circuit.cx(qubit, qubit + 1)
+async def test_exact_values_with_noise_are_refused(service: Service) -> None:
+    """A single trajectory would be called exact."""
+    job = estimate((QuantumCircuit(2), "ZZ"), precision=0.0, backend="fake_jakarta")
 
-    report = await service.run(
-        estimate((circuit, ["ZIIIIII", "IIIZIII"]), precision=0.0, seed=1, backend="fake_jakarta")
-    )
-
-    assert report.provenance is not None
-    assert report.provenance.method == "density_matrix"
-    found = report.to_primitive_result()[0].data
-    assert (found.stds == 0).all()
-    assert (abs(found.evs) < 0.9).all()
+    with pytest.raises(JobFailed, match="cannot give an exact value: ask for a precision above 0"):
+        await service.run(job)

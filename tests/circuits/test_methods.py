@@ -168,17 +168,3 @@ def test_a_method_that_carries_no_noise_is_refused(method: Method) -> None:
     """An answer without the noise that was asked for would be better than the device."""
     with pytest.raises(JobTooLarge, match="cannot carry this device's noise"):
         choose_noisy(5, 1000, SimulatorOptions(method=method), MACHINE, "circuit")
-
-
-def test_exact_values_with_noise_come_from_a_density_matrix() -> None:
-    """A single trajectory would be called exact, and be a sample of one."""
-    choice = choose_noisy(10, 0, SimulatorOptions(), MACHINE, "circuit", exact=True)
-
-    assert choice.method is DENSITY
-
-
-@pytest.mark.parametrize(("qubits", "method"), [(16, Method.AUTOMATIC), (16, DENSITY), (5, STATEVECTOR)])
-def test_exact_values_with_noise_that_no_matrix_holds_are_refused(qubits: int, method: Method) -> None:
-    """With the way out: shots have trajectories."""
-    with pytest.raises(JobTooLarge, match=r"exact values with noise .* give a precision or shots"):
-        choose_noisy(qubits, 0, SimulatorOptions(method=method), MACHINE, "circuit", exact=True)
