@@ -47,7 +47,7 @@ test: lint  ## Lint, then every test that is not long.
 test-long: $(VENV)/.long  ## The long tests: large circuits, more rounds, the wheel, oldest and newest versions.
 	$(BIN)/python -m pytest -m "long and not gpu"
 
-chaos: $(VENV)/.long  ## Kill -9 everywhere, all rounds of it: make chaos SEED=3 ROUNDS=10
+chaos: $(VENV)/.long  ## Kill -9 everywhere, as in `make chaos SEED=3 ROUNDS=10`.
 	CHAOS_SEED=$(SEED) CHAOS_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/chaos
 
 bench: $(VENV)/.test  ## Ratios against the floor and against direct calls, with the raw figures.

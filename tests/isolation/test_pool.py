@@ -302,7 +302,7 @@ def _descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-async def test_two_hundred_calls_leave_no_descriptor_and_no_process(nursery: Nursery) -> None:
+async def test_two_hundred_calls_leave_no_descriptor_and_no_process(nursery_alone: Nursery) -> None:
     """A worker lives for months."""
 
     async def one(number: int) -> None:
@@ -316,17 +316,17 @@ async def test_two_hundred_calls_leave_no_descriptor_and_no_process(nursery: Nur
             case _:
                 await _run(pool, "echo", number)
 
-    async with ChildPool(nursery, 2) as pool:
+    async with ChildPool(nursery_alone, 2) as pool:
         await asyncio.gather(*(one(number) for number in range(5)), return_exceptions=True)
         descriptors = _descriptors()
         await asyncio.gather(*(one(number) for number in range(200)), return_exceptions=True)
         await until("as many descriptors as before", lambda: _descriptors() <= descriptors, 5)
 
-    zygote = _zygote(nursery)
+    zygote = _zygote(nursery_alone)
     await until("the zygote has no children left", lambda: list(family(zygote)) == [zygote], 5)
-    assert nursery._zygote is not None
-    assert not nursery._zygote.exits
-    assert not nursery._zygote.forked
+    assert nursery_alone._zygote is not None
+    assert not nursery_alone._zygote.exits
+    assert not nursery_alone._zygote.forked
 
 
 async def test_a_killed_zygote_is_replaced(nursery_alone: Nursery) -> None:
