@@ -165,7 +165,6 @@ def cli() -> None:
     arguments = parse_arguments()
     try:
         settings = Settings.read()
-        settings.home.mkdir(parents=True, exist_ok=True)
         if arguments.up:
             code = run_main(stay_up(settings))
         elif arguments.resume:

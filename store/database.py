@@ -22,6 +22,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlche
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from qurable.errors import RequestRejected, StoreUnavailable
+from qurable.home import made
 from store.schema import REVISION
 
 P = ParamSpec("P")
@@ -61,7 +62,7 @@ class Database:
 
     def _sqlite(self, url: Any) -> Engine:
         if self._path is not None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            made(self._path.parent)
         engine = create_engine(url, pool_size=_SQLITE_READERS + 1, hide_parameters=True)
 
         @event.listens_for(engine, "connect")

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import IO
 
+from qurable.home import made
+
 _FILE = "worker.lock"
 _LOOK_AGAIN_SECONDS = 0.2
 
@@ -47,8 +49,7 @@ async def relieved(
 
 
 def _opened(home: Path) -> IO[str]:
-    home.mkdir(parents=True, exist_ok=True)
-    return (home / _FILE).open("w")
+    return (made(home) / _FILE).open("w")
 
 
 def _is_first(file: IO[str]) -> bool:

@@ -21,6 +21,7 @@ from typing import Any
 from temporalio.client import Client
 
 from qurable.errors import ServiceUnreachable
+from qurable.home import made
 from qurable.names import Attribute
 
 HOST = "127.0.0.1"
@@ -97,8 +98,7 @@ async def embedded_server(home: Path, *, extra_flags: dict[str, str] | None = No
     Raises:
         ServiceUnreachable: There is no `temporal` program, or it does not start.
     """
-    folder = home / "temporal"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = made(home / "temporal")
     with (folder / "users").open("w") as users:
         with _exclusively(folder):
             fcntl.flock(users, fcntl.LOCK_SH)
