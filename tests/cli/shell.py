@@ -20,6 +20,9 @@ PROGRAM = Path(sys.executable).with_name("qurable")
 
 _SECONDS = 90.0
 
+_HEARS_CTRL_C = ("env", "--default-signal=INT")
+"""A shell that runs the tests in the background has their programs ignore it."""
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -109,6 +112,7 @@ async def _pump(stream: asyncio.StreamReader, lines: list[str]) -> None:
 async def started(environment: dict[str, str], *command: str | Path) -> AsyncIterator[Running]:
     """A program that runs meanwhile; nothing is left of it."""
     process = await asyncio.create_subprocess_exec(
+        *_HEARS_CTRL_C,
         *map(str, command),
         env=environment,
         stdin=asyncio.subprocess.DEVNULL,
