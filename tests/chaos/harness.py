@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -73,6 +74,19 @@ class TemporalServer:
         assert self._process is not None
         self._process.kill()
         self._process.wait()
+
+    def back_up(self, folder: Path) -> None:
+        """Copy the database of a server that is down."""
+        folder.mkdir(parents=True)
+        for file in self._folder.glob("temporal.db*"):
+            shutil.copy(file, folder)
+
+    def restore(self, folder: Path) -> None:
+        """Put the copy in the place of the database of a server that is down."""
+        for file in self._folder.glob("temporal.db*"):
+            file.unlink()
+        for file in folder.iterdir():
+            shutil.copy(file, self._folder)
 
 
 class StoreServer:

@@ -248,6 +248,24 @@ async def test_a_job_survives_a_killed_temporal_server_at_any_moment(
     await _survives_a_dead_server(chaos, moment, calm["large"])
 
 
+async def test_a_job_survives_a_restored_temporal_server(
+    chaos: House, calm: dict[str, JobReport], tmp_path: Path
+) -> None:
+    """Its backup has the job half done, and the store knows better: no stage runs again."""
+    job = await _once_begun(chaos, large_job(), "await_done-0")
+    chaos.server.kill()
+    chaos.server.back_up(tmp_path / "backup")
+    chaos.server.start()
+    before = await _outcome(chaos, job)
+    chaos.server.kill()
+    chaos.server.restore(tmp_path / "backup")
+    chaos.server.start()
+    after = await _outcome(chaos, job)
+
+    assert after.results == before.results == calm["large"].results
+    assert chaos.repeated(job.id) == []
+
+
 @pytest.fixture(scope="module")
 def store_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
     """A PostgreSQL server that may be killed."""

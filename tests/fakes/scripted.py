@@ -55,6 +55,11 @@ class ScriptedBackend:
         self.cancelled: list[str] = []
         self.queued = asyncio.Event()
 
+    def script(self, *phases: Phase) -> None:
+        """What `state` answers from now on."""
+        self._phases = list(phases)
+        self._looks.clear()
+
     async def target(self) -> TargetSnapshot:
         return TargetSnapshot(
             name=self.name,
