@@ -39,7 +39,8 @@ class CompiledCircuit(Contract):
         depth: Of the ISA circuit.
         two_qubit_gates: Of the ISA circuit.
         size: Operations.
-        active: Busy qubits.
+        active: How many qubits are busy.
+        busy: Which; empty where an older worker did not say.
         unusable: Couplings it uses that the device reports as dead.
         level: Optimisation level.
         seed: Of the transpiler.
@@ -54,6 +55,7 @@ class CompiledCircuit(Contract):
     two_qubit_gates: int
     size: int
     active: int
+    busy: tuple[int, ...] = ()
     unusable: tuple[tuple[int, int], ...] = ()
     level: int
     seed: int

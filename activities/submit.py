@@ -8,7 +8,7 @@ from temporalio import activity
 from activities import steps
 from activities.boundary import speaks_temporal
 from activities.checkpoint import Checkpoints, Documents, Outcome, timed
-from activities.documents import CompiledDocument, SubmittedDocument, ValidatedDocument
+from activities.documents import CompiledCircuit, CompiledDocument, SubmittedDocument, ValidatedDocument
 from backends.registry import Registry
 from circuits.methods import choose_noisy
 from circuits.runnable import pubs_of
@@ -110,14 +110,14 @@ class Submit:
         if target.answer_kind is not AnswerKind.NOISY_SIMULATOR:
             return tuple(parts.rung.methods[circuit.canonical] for circuit in parts.validated.circuits)
         shots = [0] * len(parts.validated.circuits)
+        qubits = [compiled.active for compiled in parts.compiled.circuits]
         for number, pub in enumerate(parts.pubs):
             at = parts.validated.circuit_of[number]
             shots[at] = max(shots[at], shots_for(pub))
+            qubits[at] = max(qubits[at], _simulated_qubits(pub, parts.compiled.circuits[at], noisy=True))
         return tuple(
-            choose_noisy(compiled.active, shots[at], parts.options, self._capacity_bytes, circuit.dress.name)
-            for at, (circuit, compiled) in enumerate(
-                zip(parts.validated.circuits, parts.compiled.circuits, strict=True)
-            )
+            choose_noisy(qubits[at], shots[at], parts.options, self._capacity_bytes, circuit.dress.name)
+            for at, circuit in enumerate(parts.validated.circuits)
         )
 
 
@@ -173,10 +173,28 @@ def _isa_pub(
         seed=seed,
         num_clbits=circuit.traits.num_clbits,
         size=compiled.size,
-        qubits=compiled.active,
+        qubits=_simulated_qubits(pub, compiled, noisy=bool(_noise(parts.rung))),
         dynamic=circuit.traits.is_dynamic,
         **({} if choice is None else {"method": choice.method, "memory_bytes": choice.memory_bytes}),
     )
+
+
+def _simulated_qubits(pub: SamplePub | EstimatePub, compiled: CompiledCircuit, *, noisy: bool) -> int:
+    """Qubits that a simulation holds: the busy ones and, where reading has errors, idle ones that are read.
+
+    Without noise idle qubits are |0>, which needs no simulation.
+    """
+    if isinstance(pub, SamplePub) or not noisy:
+        return compiled.active
+    read = {
+        qubit
+        for observable in pub.observables.items
+        for term in observable.terms
+        for letter, qubit in zip(term.pauli, term.qubits, strict=True)
+        if letter != "I"
+    }
+    places = read if compiled.layout is None else {compiled.layout[qubit] for qubit in read}
+    return max(compiled.active, len(places.union(compiled.busy)))
 
 
 def canonical_bindings(bindings: Bindings, names: Sequence[str]) -> Bindings:

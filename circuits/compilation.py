@@ -54,7 +54,7 @@ def compile_circuits(payload: Any, _emit: Callable[[Any], None]) -> Any:
             JSON, "circuits": [{"qpy", "name"}, ...]}`.
 
     Returns:
-        For each circuit `{"qpy", "isa", "layout", "depth", "two_qubit_gates", "size", "unusable", "active",
+        For each circuit `{"qpy", "isa", "layout", "depth", "two_qubit_gates", "size", "unusable", "busy",
         "seconds"}`; `unusable` lists the couplings it uses that the device reports no usable gate on.
     """
     options = TranspileOptions.read(payload["options"])
@@ -93,7 +93,7 @@ def _compile_one(entry: Any, target_hash: str, level: int, options: TranspileOpt
         ),
         "size": isa.size(),
         "unusable": _unusable(isa, target),
-        "active": len(touched),
+        "busy": sorted(isa.find_bit(qubit).index for qubit in touched),
         "seconds": time.perf_counter() - began,
     }
 

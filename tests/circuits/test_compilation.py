@@ -64,7 +64,7 @@ def test_what_comes_out_is_in_the_targets_gates_and_on_its_couplings(name: str, 
     assert compiled.facts["two_qubit_gates"] == sum(
         compiled.circuit.count_ops().get(gate, 0) for gate in ("cx", "ecr", "cz")
     )
-    assert compiled.facts["active"] == len(squeeze(compiled.circuit)[1])
+    assert compiled.facts["busy"] == list(squeeze(compiled.circuit)[1])
 
 
 @pytest.mark.parametrize("level", [0, 1, 2, 3])
