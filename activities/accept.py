@@ -1,6 +1,5 @@
 """Accept: the job gets its row, or is told that it has ended before."""
 
-from pydantic import ValidationError
 from sqlalchemy import Connection
 from temporalio import activity
 from temporalio.common import RawValue
@@ -8,11 +7,12 @@ from temporalio.common import RawValue
 from activities import steps
 from activities.boundary import speaks_temporal
 from activities.checkpoint import Checkpoints
-from qurable.contracts.base import digest, explain
-from qurable.contracts.jobs import JobHead, read_request
+from activities.request import read_unchecked
+from qurable.contracts.base import digest
+from qurable.contracts.jobs import JobHead
 from qurable.contracts.reports import JobEvent, State
 from qurable.contracts.stages import AcceptCall, Accepted, Pace, StageCall
-from qurable.errors import KeyReused, RequestRejected
+from qurable.errors import KeyReused
 from qurable.names import Activity
 from store import artifacts, jobs
 from store.artifacts import ArtifactKind
@@ -57,19 +57,12 @@ class Accept:
         return Accepted(pace=self._pace, request=key, report=owned.report)
 
     async def _insert(self, call: AcceptCall, request: bytes) -> jobs.Owned:
-        labels = _labels(request)
+        labels = read_unchecked(request).labels
         with self._checkpoints.journaled(StageCall(job_id=call.head.id, step=steps.ACCEPT)):
             self._checkpoints.failpoint(f"{steps.ACCEPT}:begun")
             owned = await self._checkpoints.database.write(_accept, call.head, call.owner, request, labels)
         self._checkpoints.failpoint(f"{steps.ACCEPT}:kept")
         return owned
-
-
-def _labels(request: bytes) -> dict[str, str]:
-    try:
-        return read_request(request).labels
-    except ValidationError as failure:
-        raise RequestRejected(explain(failure, "the job")) from None
 
 
 def _accept(

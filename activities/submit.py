@@ -42,6 +42,11 @@ class _Parts:
     options: SimulatorOptions
     kind: str
 
+    @property
+    def noisy(self) -> bool:
+        """Whether the rung simulates a device's noise."""
+        return self.rung.target.answer_kind is AnswerKind.NOISY_SIMULATOR
+
 
 class Submit:
     """Starts jobs.
@@ -107,14 +112,16 @@ class Submit:
         target = parts.rung.target
         if not target.simulator:
             return ()
-        if target.answer_kind is not AnswerKind.NOISY_SIMULATOR:
+        if not parts.noisy:
             return tuple(parts.rung.methods[circuit.canonical] for circuit in parts.validated.circuits)
         shots = [0] * len(parts.validated.circuits)
         qubits = [compiled.active for compiled in parts.compiled.circuits]
         for number, pub in enumerate(parts.pubs):
             at = parts.validated.circuit_of[number]
             shots[at] = max(shots[at], shots_for(pub))
-            qubits[at] = max(qubits[at], _simulated_qubits(pub, parts.compiled.circuits[at], noisy=True))
+            qubits[at] = max(
+                qubits[at], _simulated_qubits(pub, parts.compiled.circuits[at], noisy=parts.noisy)
+            )
         return tuple(
             choose_noisy(qubits[at], shots[at], parts.options, self._capacity_bytes, circuit.dress.name)
             for at, circuit in enumerate(parts.validated.circuits)
@@ -137,26 +144,26 @@ def _submission(job_id: str, parts: _Parts, methods: Sequence[MethodChoice]) -> 
         target=parts.compiled.circuits[0].target if parts.compiled.circuits else None,
         pubs=tuple(pubs),
         options=parts.options,
-        noise=_noise(parts.rung),
+        noise=_noise(parts),
         simulator_version=parts.rung.target.version if parts.rung.target.simulator else "",
     )
 
 
-def _noise(rung: Rung) -> str | None:
+def _noise(parts: _Parts) -> str | None:
     """Artifact of the target whose noise is simulated; None for what has none to simulate.
 
     Raises:
         InternalError: The rung promises noise and the route does not say which; run without it, the job would
             look better than the device ever is.
     """
-    if rung.target.answer_kind is not AnswerKind.NOISY_SIMULATOR:
+    if not parts.noisy:
         return None
-    if rung.target.target is None:
+    if parts.rung.target.target is None:
         raise InternalError(
-            f"backend {rung.name!r} simulates a device's noise and its route names no target to take it from; "
+            f"backend {parts.rung.name!r} simulates a device's noise and its route names no target to take it from; "
             "the job is not run without noise"
         )
-    return rung.target.target
+    return parts.rung.target.target
 
 
 def _isa_pub(
@@ -173,7 +180,7 @@ def _isa_pub(
         seed=seed,
         num_clbits=circuit.traits.num_clbits,
         size=compiled.size,
-        qubits=_simulated_qubits(pub, compiled, noisy=bool(_noise(parts.rung))),
+        qubits=_simulated_qubits(pub, compiled, noisy=parts.noisy),
         dynamic=circuit.traits.is_dynamic,
         **({} if choice is None else {"method": choice.method, "memory_bytes": choice.memory_bytes}),
     )

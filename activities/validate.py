@@ -6,7 +6,6 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import ValidationError
 from pydantic_core import to_json
 from sqlalchemy import Connection
 from temporalio import activity
@@ -15,18 +14,18 @@ from activities import steps
 from activities.boundary import speaks_temporal
 from activities.checkpoint import Checkpoints, Documents, Outcome, timed
 from activities.documents import ValidatedDocument
+from activities.request import read_unchecked
 from circuits.problems import is_diagonal
 from circuits.runnable import bit_of_variable, check_pub, pubs_of
 from circuits.source import SourceLimits
 from isolation.limits import MIB, Limits
 from isolation.pool import ChildPool
-from qurable.contracts.base import digest, explain
+from qurable.contracts.base import digest
 from qurable.contracts.circuits import Circuit, ParsedCircuit
-from qurable.contracts.jobs import EstimateJob, SampleJob, SolveJob, read_request
+from qurable.contracts.jobs import EstimateJob, SampleJob, SolveJob
 from qurable.contracts.problems import LinearProgram
 from qurable.contracts.reports import State
 from qurable.contracts.stages import PrepareCall, Validated
-from qurable.errors import RequestRejected
 from qurable.names import Activity
 from store import artifacts
 from store.artifacts import ArtifactKind
@@ -86,7 +85,7 @@ class Validate:
         began = now()
         if body is None:
             body = await self._shelf.artifact(call.request)
-        request = _read(body)
+        request = read_unchecked(body)
         kind, pubs = pubs_of(request)
         sources = {pub.circuit.source_hash: pub.circuit for pub in pubs}
         parsed = await self._parse(list(sources.values()))
@@ -152,13 +151,6 @@ class Validate:
             )
             problem = problem.model_copy(update={"variables": tuple(names)})
         return await asyncio.to_thread(bit_of_variable, problem, circuits[0])
-
-
-def _read(body: bytes) -> SampleJob | EstimateJob | SolveJob:
-    try:
-        return read_request(body)
-    except ValidationError as failure:
-        raise RequestRejected(explain(failure, "the job")) from None
 
 
 def brief(document: ValidatedDocument) -> Validated:
