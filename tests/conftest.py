@@ -23,6 +23,7 @@ from qurable.temporal.connect import connected
 from qurable.temporal.embedded import Address, embedded_server
 from settings import Settings
 from store.database import Database
+from tests.chaos.harness import StoreServer
 from worker import Hooks, workers
 
 MEMORY_MIB = 8192
@@ -151,6 +152,15 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def _mounts(folder: Path) -> bool:
     command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
     return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+@pytest.fixture
+def store_server(tmp_path: Path) -> Iterator[StoreServer]:
+    """A PostgreSQL server of a test's own, which may be killed and started again."""
+    server = StoreServer(tmp_path / "postgresql")
+    server.start()
+    yield server
+    server.kill()
 
 
 @pytest.fixture(scope="session")

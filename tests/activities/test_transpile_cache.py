@@ -246,9 +246,11 @@ async def test_a_claim_is_kept_for_as_long_as_the_work_takes(
     jobs = [asyncio.create_task(service.run(_ladder(1.1), shots=10)) for service in shared]
     await until("one of them compiles", lambda: compiler.calls)
     begun = now()
-    async with asyncio.timeout(30):
-        while await shared[0].database.read(_held_until) < begun + timedelta(seconds=2):
-            await asyncio.sleep(0.05)
+
+    async def renewed() -> bool:
+        return await shared[0].database.read(_held_until) >= begun + timedelta(seconds=2)
+
+    await until("the claim is renewed", renewed, 30)
     compiler.go_on.set()
     await asyncio.gather(*jobs)
 

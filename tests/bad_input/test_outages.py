@@ -100,14 +100,6 @@ async def test_a_job_waits_for_a_store_that_is_locked(stack: Stack, monkeypatch:
         await _ends_well(service, job)
 
 
-@pytest.fixture
-def store_server(tmp_path: Path) -> Iterator[StoreServer]:
-    server = StoreServer(tmp_path / "postgresql")
-    server.start()
-    yield server
-    server.kill()
-
-
 async def test_a_job_waits_for_a_postgresql_that_was_stopped(stack: Stack, store_server: StoreServer) -> None:
     """Jobs are taken meanwhile; Temporal keeps them."""
     await _answers(store_server.url)

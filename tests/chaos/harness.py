@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import inspect
 import json
 import os
 import shutil
@@ -26,16 +27,20 @@ _LOOK_AGAIN_SECONDS = 0.02
 
 
 async def until(what: str, holds: Callable[[], Any], seconds: float = DEADLINE_SECONDS) -> Any:
-    """Wait for something to hold, and give it back.
+    """Wait for something to hold, and give it back; to ask may take awaiting.
 
     Raises:
         AssertionError: It did not in time.
     """
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            while not (found := holds()):
+            while True:
+                found = holds()
+                if inspect.isawaitable(found):
+                    found = await found
+                if found:
+                    return found
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-            return found
     raise AssertionError(f"{what}: not within {seconds:g} s")
 
 

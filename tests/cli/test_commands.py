@@ -243,7 +243,9 @@ async def test_finished_pubs_are_shown_before_the_job_ends(
 
 async def _first_is_finished(job: Job, service: Service) -> None:
     await until("it runs", lambda: "await_done-0" in service.journal.steps(job.id))
-    async with asyncio.timeout(30):
-        while not any((await service.qurable.results(job.id)).pubs):
-            await asyncio.sleep(0.05)
+
+    async def finished() -> bool:
+        return any((await service.qurable.results(job.id)).pubs)
+
+    await until("a pub is finished", finished, 30)
     assert (await job.status()).state is State.RUNNING

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from tests.architecture.imports import ROOT
+from tests.chaos.ports import free_port
 from tests.circuits_at_hand import BELL
 from tests.conftest import Service
 from tests.examples.test_script_and_notebook import environment
-from tests.gateway.conftest import Http, free_port
+from tests.gateway.conftest import Http
 
 README = ROOT / "examples" / "fastapi_service" / "README.md"
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from gateway.app import Server
 from qurable.temporal.connect import connected
 from qurable.temporal.embedded import Address, embedded_server
 from settings import Settings
+from tests.chaos.ports import free_port
 from tests.conftest import MEMORY_MIB, Service
 
 ROOT = Path(__file__).parents[2]
@@ -165,14 +165,6 @@ def press_ctrl_c(process: "subprocess.Popen[bytes]") -> int:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGINT)
     return process.wait(_SECONDS)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def wait_until_healthy(base: str, process: "subprocess.Popen[bytes]") -> bool:

@@ -11,9 +11,10 @@ import pytest
 from gateway import jobs
 from gateway.errors import status_of
 from qurable.errors import BY_CODE, HybridError, RequestRejected
+from tests.chaos.ports import free_port
 from tests.circuits_at_hand import BELL
 from tests.conftest import Service
-from tests.gateway.conftest import ROOT, Http, NoWorker, free_port, running_gateway, wait_until_healthy
+from tests.gateway.conftest import ROOT, Http, NoWorker, running_gateway, wait_until_healthy
 from tests.gateway.test_events import following
 from tests.gateway.test_jobs import UNKNOWN, bell
 

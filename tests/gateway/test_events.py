@@ -11,6 +11,7 @@ import requests
 
 from gateway import app, events
 from qurable.contracts.executions import Phase
+from tests.chaos.harness import until
 from tests.conftest import Stack
 from tests.fakes.scripted import ScriptedBackend
 from tests.gateway.conftest import Http, running_gateway
@@ -170,9 +171,7 @@ async def test_a_gateway_that_stops_ends_its_streams_and_waits(
             waiting = asyncio.create_task(
                 http.post("/jobs", bell(backend="qpu", shots=3), headers={"Prefer": "wait=60"})
             )
-            async with asyncio.timeout(30):
-                while len(qpu.submitted) < 2:
-                    await asyncio.sleep(0.05)
+            await until("both are submitted", lambda: len(qpu.submitted) == 2, 30)
         rest, waited = await stream.rest(), await waiting
         stream.answer.close()
         status = await service.qurable.status(job)

@@ -60,9 +60,11 @@ async def _report(job: Job) -> JobReport:
 
 async def _runs(job: Job) -> None:
     """Until its simulation is under way."""
-    async with asyncio.timeout(_SECONDS):
-        while (await job.status()).state is not State.RUNNING:
-            await asyncio.sleep(0.05)
+
+    async def running() -> bool:
+        return (await job.status()).state is State.RUNNING
+
+    await until("its simulation is under way", running, _SECONDS)
 
 
 def _simulation(report: JobReport) -> StageRecord:
@@ -150,14 +152,16 @@ async def test_health_says_what_a_worker_stands_on(
 ) -> None:
     """200 while both answer, 503 while one does not, and 200 again."""
     address = f"127.0.0.1:{free_port()}"
+
+    async def healthy() -> bool:
+        return (await asyncio.to_thread(_get, address))[0] == 200
+
     async with working(shell, "--health", address) as running:
         well = await asyncio.to_thread(_get, address)
         temporal.kill()
         ill = await asyncio.to_thread(_get, address)
         temporal.start()
-        async with asyncio.timeout(_SECONDS):
-            while (await asyncio.to_thread(_get, address))[0] != 200:
-                await asyncio.sleep(0.05)
+        await until("it is well again", healthy, _SECONDS)
 
     assert "Traceback" not in "".join(running.err)
     assert well == (200, {"status": "healthy", "services": {"temporal": True, "store": True}})

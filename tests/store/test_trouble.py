@@ -1,9 +1,7 @@
 """A store that is locked, full or down: the error says which, nothing is lost, and it is over when it is over."""
 
-import asyncio
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ from qurable.errors import RequestRejected, StoreUnavailable
 from store import artifacts
 from store.artifacts import ArtifactKind
 from store.database import Database
-from tests.chaos.harness import StoreServer
+from tests.chaos.harness import StoreServer, until
 from tests.chaos.ports import free_port
 from tests.store.locks import holding
 
@@ -99,14 +97,6 @@ async def test_nothing_of_a_failed_write_is_kept(tmp_path: Path) -> None:
         assert count == 0
 
 
-@pytest.fixture
-def store_server(tmp_path: Path) -> Iterator[StoreServer]:
-    server = StoreServer(tmp_path / "postgresql")
-    server.start()
-    yield server
-    server.kill()
-
-
 async def test_a_killed_postgresql_is_said_to_be_down_and_recovers(store_server: StoreServer) -> None:
     """Connections of the pool that died with it are replaced."""
     database = await _opened(store_server.url)
@@ -133,9 +123,7 @@ async def _opened(url: str) -> Database:
 
 
 async def _until_it_answers(database: Database) -> None:
-    async with asyncio.timeout(30):
-        while not await database.answers():
-            await asyncio.sleep(0.02)
+    await until("the store answers", database.answers, 30)
 
 
 async def test_a_store_that_is_nowhere_is_named_without_its_password() -> None:

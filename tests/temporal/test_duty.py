@@ -2,14 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from qurable.temporal.duty import announced, relieved
-
-Work = Callable[[], contextlib.AbstractAsyncContextManager[None]]
 
 
 class Shift:

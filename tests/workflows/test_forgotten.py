@@ -1,7 +1,6 @@
 """A key outlives what Temporal remembers: its retention ends, an operator deletes, a database is lost."""
 
 import asyncio
-import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +8,12 @@ import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import WorkflowHandle
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from qurable.contracts.executions import Phase
 from qurable.contracts.reports import State
 from qurable.errors import JobFailed, KeyReused
+from tests.chaos.harness import until
 from tests.circuits_at_hand import BELL
 from tests.conftest import Stack
 from tests.fakes.scripted import ScriptedBackend
@@ -55,7 +55,8 @@ async def test_a_job_that_was_lost_on_its_way_goes_on_where_it_was(stack: Stack)
                 workflow_execution=WorkflowExecution(workflow_id=lost.id),
             )
         )
-        await _until_gone(service.temporal.get_workflow_handle(lost.id))
+        handle = service.temporal.get_workflow_handle(lost.id)
+        await until("Temporal has forgotten it", lambda: _is_gone(handle), 30)
         qpu.script(Phase.RUNNING, Phase.DONE)
         report = await service.run(BELL, shots=10, backend="qpu", key="lost")
 
@@ -64,8 +65,9 @@ async def test_a_job_that_was_lost_on_its_way_goes_on_where_it_was(stack: Stack)
     assert service.journal.steps(lost.id).count("prepare") == 1
 
 
-async def _until_gone(job: WorkflowHandle[Any, Any]) -> None:
-    async with asyncio.timeout(30):
-        with contextlib.suppress(RPCError):  # not found
-            while await job.describe():
-                await asyncio.sleep(0.05)
+async def _is_gone(job: WorkflowHandle[Any, Any]) -> bool:
+    try:
+        await job.describe()
+    except RPCError as failure:
+        return failure.status is RPCStatusCode.NOT_FOUND
+    return False
