@@ -1,9 +1,11 @@
 """`aer` and `aer_gpu`: noiseless simulation, the method chosen by the circuit."""
 
+import dataclasses
 import functools
 
-from backends.simulation import Engine, SimulatedBackend
 from isolation.limits import MIB, Limits
+from isolation.runs import Engine, Program
+from isolation.simulation import SimulatedBackend
 from qurable.contracts.jobs import Method
 from qurable.contracts.targets import AnswerKind, TargetDocument, TargetSnapshot
 from qurable.names import Queue
@@ -45,11 +47,10 @@ class AerBackend(SimulatedBackend):
 class AerGpuBackend(AerBackend):
     """The same on a GPU, for a worker that has one and a GPU build of Aer."""
 
-    child_overhead_bytes = _GPU_ADDRESS_SPACE_BYTES
-
     def __init__(self, engine: Engine, name: str = GPU) -> None:
         super().__init__(engine, name)
-        self._options = {"device": "GPU", "batched_shots_gpu": True}
+        options = {"device": "GPU", "batched_shots_gpu": True}
+        self._program = Program(options=options, overhead_bytes=_GPU_ADDRESS_SPACE_BYTES)
         self._probed = False
 
     async def target(self) -> TargetSnapshot:
@@ -64,7 +65,8 @@ class AerGpuBackend(AerBackend):
                 "isolation.aer:probe_gpu", None, limits, what="the GPU probe"
             )
             if found["custatevec"]:
-                self._options |= {"cuStateVec_enable": True}
+                options = {**self._program.options, "cuStateVec_enable": True}
+                self._program = dataclasses.replace(self._program, options=options)
             self._probed = True
         snapshot = await super().target()
         return snapshot.model_copy(

@@ -11,8 +11,9 @@ from importlib.metadata import version
 from typing import Any
 
 from backends.aer import aer_version
-from backends.simulation import Engine, SimulatedBackend
 from isolation.limits import MIB, Limits
+from isolation.runs import Engine
+from isolation.simulation import SimulatedBackend
 from qurable.contracts.base import digest
 from qurable.contracts.jobs import Method
 from qurable.contracts.targets import AnswerKind, TargetDocument, TargetSnapshot
@@ -34,6 +35,7 @@ class FakeDeviceBackend(SimulatedBackend):
 
     def __init__(self, engine: Engine, name: str) -> None:
         super().__init__(name, engine)
+        self._device = PREFIX + name.partition(PREFIX)[2]
         self._read: tuple[TargetDocument, TargetSnapshot] | None = None
 
     async def target(self) -> TargetSnapshot:
@@ -50,11 +52,17 @@ class FakeDeviceBackend(SimulatedBackend):
 
     async def _snapshot(self) -> tuple[TargetDocument, TargetSnapshot]:
         if self._read is None:
-            found = await self._engine.pool.call("backends.fake_device:read_device", self.name, _READ_LIMITS)
+            found = await self._engine.pool.call(
+                "backends.fake_device:read_device", self._device, _READ_LIMITS
+            )
             document = TargetDocument.read(found["document"])
             key = await self._engine.shelf.keep_artifact("target", found["document"].encode())
-            self._read = (document, _describe(found, key))
+            self._read = (document, self._describe(_describe(found, key)))
         return self._read
+
+    def _describe(self, device: TargetSnapshot) -> TargetSnapshot:
+        """What this backend says of itself, from what is said of the device."""
+        return device
 
 
 async def list_devices(engine: Engine) -> list[TargetSnapshot]:

@@ -7,9 +7,9 @@ import pytest
 
 from backends.aer import AerBackend, AerGpuBackend
 from backends.fake_device import FakeDeviceBackend
-from backends.simulation import Engine
 from isolation.admission import Admission
 from isolation.pool import ChildPool
+from isolation.runs import Engine
 from qurable.contracts.executions import Phase
 from qurable.contracts.jobs import Method
 from qurable.testing.conformance import Conformance
