@@ -1,0 +1,1 @@
+"""Classical answers, one solver per file: each says what suits it, and what a child runs for it."""
