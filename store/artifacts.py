@@ -1,4 +1,4 @@
-"""Circuits, ISA circuits, targets and requests, kept under the SHA-256 of their bytes."""
+"""Circuits, ISA circuits, targets, requests and mitigated counts, kept under the SHA-256 of their bytes."""
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
@@ -19,6 +19,7 @@ class ArtifactKind(StrEnum):
     ISA = "isa"
     TARGET = "target"
     SUBMISSION = "submission"
+    MITIGATED = "mitigated"
 
 
 def put(connection: Connection, kind: ArtifactKind, bodies: Iterable[bytes]) -> list[str]:

@@ -33,6 +33,10 @@ _POSTGRESQL_THREADS = 8
 _CONNECT_SECONDS = "5"
 _SQLITE_READERS = 2
 _WRITES = "qurable_writes"
+_DISK_FULL = "53100"
+_LOCK_NOT_AVAILABLE = "55P03"
+"""PostgreSQL's codes for these."""
+
 _SECRET_WORDS = ("password", "sslpassword")
 
 
@@ -139,12 +143,12 @@ class Database:
         misspelt = getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
         if misspelt or not (error.connection_invalidated or isinstance(error, OperationalError)):
             return error
-        if "full" in reason or "No space left" in reason:
+        if _is_of_a_full_disk(error.orig):
             return StoreUnavailable(
                 f"the disk of the store {self.name} is full; free some space, the job waits and goes on",
                 reason=reason,
             )
-        if "locked" in reason:
+        if _is_of_a_lock(error.orig):
             return StoreUnavailable(
                 f"the store {self.name} is locked by another process; the job waits and goes on",
                 reason=reason,
@@ -210,6 +214,24 @@ class Database:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+def _is_of_a_full_disk(error: BaseException | None) -> bool:
+    """Whether a driver's error is that of a disk without room; its text alone may just name a folder called full."""
+    return (
+        getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        or getattr(error, "sqlstate", None) == _DISK_FULL
+    )
+
+
+def _is_of_a_lock(error: BaseException | None) -> bool:
+    """Whether a driver's error is that of a lock which somebody else holds for too long."""
+    # The low byte is the code; what stands above it says how it came about.
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    return (
+        code & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+        or getattr(error, "sqlstate", None) == _LOCK_NOT_AVAILABLE
+    )
 
 
 def _parsed(url: str) -> URL:

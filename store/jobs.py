@@ -13,7 +13,7 @@ from qurable.contracts.jobs import JobHead
 from qurable.contracts.reports import FINAL, JobEvent, JobReport, JobSummary, StageRecord, State
 from qurable.errors import InternalError
 from store.database import insert_once, utc
-from store.schema import events, jobs, stages
+from store.schema import events, jobs, shadows, stages
 
 
 @dataclass(frozen=True)
@@ -234,7 +234,9 @@ def summaries(
         limit: At most so many.
         before: Accepted before this moment, for the next page.
     """
-    query = select(jobs).order_by(jobs.c.accepted_at.desc(), jobs.c.id).limit(limit)
+    shadowed = jobs.outerjoin(shadows, shadows.c.shadow_id == jobs.c.id)
+    query = select(jobs, shadows.c.job_id.label("shadow_of")).select_from(shadowed)
+    query = query.order_by(jobs.c.accepted_at.desc(), jobs.c.id).limit(limit)
     if project is not None:
         query = query.where(jobs.c.project == project)
     if states:
@@ -252,6 +254,7 @@ def summaries(
             accepted=utc(row.accepted_at),
             ended=None if row.ended_at is None else utc(row.ended_at),
             labels=labels_of(row),
+            shadow_of=row.shadow_of or "",
         )
         for row in connection.execute(query)
     )

@@ -16,7 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0001"
+REVISION = "0009"
 """The migration these tables stand for; a test compares it with the newest one."""
 
 metadata = MetaData(
@@ -97,13 +97,225 @@ submissions = Table(
     Column("tag", String(80), primary_key=True),
     Column("job_id", String(80), nullable=False, index=True),
     Column("backend", String(80), nullable=False),
-    Column("digest", _HASH, nullable=False),
+    Column("digest", _HASH, nullable=False, index=True),
     Column("ordinal", Integer, nullable=False),
-    # Set once, by whoever is first; null while the submission is only meant.
-    Column("handle", String(200)),
+    # Set once, by whoever is first; null while the submission is only meant. A submission that became several jobs
+    # of a provider's names them all.
+    Column("handle", Text),
+    # Artifact of the whole submission, for a paid place, which may have to send parts of it again.
+    Column("document", _HASH),
     Column("withdrawn", Boolean, nullable=False, default=False),
     Column("intended_at", DateTime(timezone=True), nullable=False),
     Column("submitted_at", DateTime(timezone=True)),
+)
+
+provider_jobs = Table(
+    "provider_jobs",
+    metadata,
+    # The part's own key, and its tag at the provider.
+    Column("tag", String(80), primary_key=True),
+    Column("submission", String(80), nullable=False, index=True),
+    Column("job_id", String(80), nullable=False, index=True),
+    Column("part", Integer, nullable=False),
+    Column("backend", String(80), nullable=False),
+    Column("account", String(200), nullable=False, default=""),
+    Column("session", String(200), nullable=False, default=""),
+    Column("slices", Text, nullable=False),
+    Column("estimate", Text),
+    # The provider's id of the job that is kept; null while none is.
+    Column("provider_id", String(200)),
+    Column("attempts", Integer, nullable=False, default=0),
+    # When the last attempt to send it began; null where none can be under way.
+    Column("posting_at", DateTime(timezone=True)),
+    Column("facts", Text),
+    Column("intended_at", DateTime(timezone=True), nullable=False),
+    # When its tag was last looked up for jobs beyond the kept one.
+    Column("checked_at", DateTime(timezone=True)),
+    # Nothing about it will ever change again.
+    Column("closed", Boolean, nullable=False, default=False),
+    Index("ix_provider_jobs_closed_intended", "closed", "intended_at"),
+)
+
+senders = Table(
+    "senders",
+    metadata,
+    # Who a provider counts, as a digest; the row is also the lock of its permits.
+    Column("user", String(80), primary_key=True),
+    Column("held_until", DateTime(timezone=True)),
+)
+
+permits = Table(
+    "permits",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("user", String(80), nullable=False),
+    # Of the part it was taken for.
+    Column("tag", String(80), nullable=False, index=True),
+    # When it was taken, and once it is known that the request is over, that.
+    Column("at", DateTime(timezone=True), nullable=False),
+    Index("ix_permits_user_at", "user", "at"),
+)
+
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("scope", String(16), primary_key=True),
+    # `*` for each of the scope; empty for the house.
+    Column("name", String(80), primary_key=True),
+    Column("period", String(8), primary_key=True),
+    Column("qpu_seconds", Float),
+    Column("money", Float),
+    Column("currency", String(8), nullable=False, default=""),
+    Column("set_at", DateTime(timezone=True), nullable=False),
+)
+
+guardrails = Table(
+    "guardrails",
+    metadata,
+    Column("project", String(40), primary_key=True),
+    Column("depth", Integer),
+    Column("two_qubit_gates", Integer),
+    Column("shots", Integer),
+    Column("submissions", Integer),
+    Column("set_at", DateTime(timezone=True), nullable=False),
+)
+
+reservations = Table(
+    "reservations",
+    metadata,
+    # Of the part it was made for; `submission` owns it.
+    Column("tag", String(80), primary_key=True),
+    Column("submission", String(80), nullable=False),
+    # Empty, as project and user, for a job at a provider that this store does not know.
+    Column("job_id", String(80), nullable=False, index=True),
+    Column("project", String(40), nullable=False, index=True),
+    Column("user", String(40), nullable=False, index=True),
+    Column("backend", String(80), nullable=False),
+    # It was made in, as YYYY-MM (UTC); what is spent is spent in it.
+    Column("month", String(7), nullable=False),
+    Column("made_at", DateTime(timezone=True), nullable=False),
+    # QPU seconds asked for, which the provider was told as the job's limit; null where nobody could say.
+    Column("reserved", Integer),
+    # Of these, what is not settled; and QPU seconds billed, duplicates included.
+    Column("held", Float, nullable=False),
+    Column("spent", Float, nullable=False),
+    # It was given back without anything having been sent.
+    Column("unsent", Boolean, nullable=False, default=False),
+    Column("price_per_second", Float),
+    Column("currency", String(8), nullable=False, default=""),
+    Index("ix_reservations_month_project", "month", "project"),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    # One question: a rung of a job's route, as it was planned.
+    Column("job_id", String(80), primary_key=True),
+    Column("rung", Integer, primary_key=True),
+    Column("route", _HASH, primary_key=True),
+    Column("project", String(40), nullable=False),
+    Column("question", Text, nullable=False),
+    Column("asked_at", DateTime(timezone=True), nullable=False),
+    # All that was decided, set once and together; null while nobody has.
+    Column("decided_at", DateTime(timezone=True), index=True),
+    Column("approve", Boolean),
+    Column("by", String(40)),
+    Column("reason", Text),
+    Column("cap", Float),
+    Column("via", String(16)),
+)
+
+paid_circuits = Table(
+    "paid_circuits",
+    metadata,
+    # A circuit that a project has sent to a place that costs money, and the first job that did.
+    Column("project", String(40), primary_key=True),
+    Column("circuit", _HASH, primary_key=True),
+    Column("job_id", String(80), nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+)
+
+rollout_rules = Table(
+    "rollout_rules",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("by", String(80), nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+)
+
+rollout_changes = Table(
+    "rollout_changes",
+    metadata,
+    # Of the change, as its maker named it; a repeated attempt has the same.
+    Column("id", String(32), primary_key=True),
+    Column("name", String(40), nullable=False),
+    # Null where it was removed.
+    Column("rule", Text),
+    Column("by", String(80), nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False, index=True),
+)
+
+shadows = Table(
+    "shadows",
+    metadata,
+    # The job that was answered, and the rollout rule that has it run elsewhere too.
+    Column("job_id", String(80), primary_key=True),
+    Column("rule", String(40), primary_key=True),
+    # The job that runs there.
+    Column("shadow_id", String(80), nullable=False, unique=True, index=True),
+    Column("backend", String(200), nullable=False),
+    Column("began_at", DateTime(timezone=True), nullable=False),
+    # All that was found, set once and together; null while it runs. The differences by pub are kept apart: they may be many.
+    Column("ended_at", DateTime(timezone=True)),
+    Column("run", Text),
+    Column("pubs", Text),
+    Index("ix_shadows_rule_ended_at", "rule", "ended_at"),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("backend", String(80), primary_key=True),
+    Column("id", String(200), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("tag", String(80), nullable=False, index=True),
+    Column("found_at", DateTime(timezone=True), nullable=False),
+    Column("final", String(16), nullable=False),
+    Column("billed_seconds", Float),
+    Column("usage_complete", Boolean, nullable=False, default=False),
+)
+
+strays = Table(
+    "strays",
+    metadata,
+    # Jobs at a provider that this store has not, since they were first seen: their owner may still bring the row.
+    Column("backend", String(80), primary_key=True),
+    Column("id", String(200), primary_key=True),
+    Column("seen_at", DateTime(timezone=True), nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("backend", String(80), primary_key=True),
+    # The provider's id of the session or batch.
+    Column("id", String(200), primary_key=True),
+    Column("job_id", String(80), nullable=False, index=True),
+    Column("rung", Integer, nullable=False),
+    Column("account", String(200), nullable=False, default=""),
+    Column("mode", String(16), nullable=False),
+    Column("opened_at", DateTime(timezone=True), nullable=False),
+    Column("closed_at", DateTime(timezone=True), index=True),
+)
+
+house = Table(
+    "house",
+    metadata,
+    # One row: which store this is. A restored copy is the same house.
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(40), nullable=False),
+    Column("minted_at", DateTime(timezone=True), nullable=False),
 )
 
 results = Table(
@@ -137,4 +349,170 @@ backends = Table(
     Column("name", String(80), primary_key=True),
     Column("snapshot", Text, nullable=False),
     Column("seen_at", DateTime(timezone=True), nullable=False),
+)
+
+health = Table(
+    "health",
+    metadata,
+    # The row is also the lock of all that is kept of the backend's health.
+    Column("backend", String(80), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("since", DateTime(timezone=True), nullable=False),
+    Column("until", DateTime(timezone=True)),
+    Column("reason", Text, nullable=False, default=""),
+    Column("in_a_row", Integer, nullable=False, default=0),
+    Column("openings", Integer, nullable=False, default=0),
+    # Names the one probe that is under way; empty where none is.
+    Column("probe", String(80), nullable=False, default=""),
+    # Median of what jobs lately waited in its queue (s).
+    Column("wait_seconds", Float),
+)
+
+health_calls = Table(
+    "health_calls",
+    metadata,
+    Column("backend", String(80), primary_key=True),
+    Column("minute", DateTime(timezone=True), primary_key=True),
+    # The activity that called; `retry` counts faults that are tried again.
+    Column("asked", String(40), primary_key=True),
+    # The error's; empty where the call went well.
+    Column("code", String(80), primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("seconds", Float, nullable=False),
+)
+
+health_waits = Table(
+    "health_waits",
+    metadata,
+    # Of the submission that waited.
+    Column("tag", String(80), primary_key=True),
+    Column("backend", String(80), nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Index("ix_health_waits_backend_at", "backend", "at"),
+)
+
+job_retries = Table(
+    "job_retries",
+    metadata,
+    Column("job_id", String(80), primary_key=True),
+    Column("count", Integer, nullable=False),
+    # Of the first.
+    Column("at", DateTime(timezone=True), nullable=False, index=True),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", String(80), primary_key=True),
+    Column("project", String(40), nullable=False),
+    # Digest of the lines.
+    Column("body_hash", _HASH, nullable=False),
+    # First run id of the execution that took it in, or had it run again.
+    Column("owner", String(80), nullable=False),
+    # How often items were run again.
+    Column("round", Integer, nullable=False),
+    Column("state", String(24), nullable=False),
+    Column("item_count", Integer, nullable=False),
+    # Items that have ended so far, each time that one did; an item's place in that order is its `ended`.
+    Column("ended_items", Integer, nullable=False),
+    Column("broken", Text, nullable=False),
+    Column("accepted_at", DateTime(timezone=True), nullable=False),
+    Column("ended_at", DateTime(timezone=True)),
+)
+
+batch_groups = Table(
+    "batch_groups",
+    metadata,
+    Column("batch_id", String(80), ForeignKey("batches.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    # Artifact of the first item's request.
+    Column("request", _HASH, nullable=False),
+    Column("alone", Boolean, nullable=False),
+    Column("priority", Integer, nullable=False),
+    # Of each item (s).
+    Column("deadline", Float),
+    Column("shots", Integer, nullable=False),
+)
+
+batch_items = Table(
+    "batch_items",
+    metadata,
+    Column("batch_id", String(80), ForeignKey("batches.id"), primary_key=True),
+    Column("item", Integer, primary_key=True),
+    Column("line", Integer, nullable=False),
+    Column("own_key", String(200), nullable=False),
+    Column("labels", Text, nullable=False),
+    Column("group_number", Integer, nullable=False),
+    Column("seed", Integer, nullable=False),
+    # Parameter values in the order of their sorted names, as float64.
+    Column("numbers", LargeBinary, nullable=False),
+    Column("state", String(24), nullable=False),
+    Column("job_id", String(80), nullable=False),
+    # Which binding of the job; null where the job is the item's alone.
+    Column("position", Integer),
+    Column("served_by", String(80), nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("qpu_seconds", Float, nullable=False),
+    Column("price", Float),
+    Column("currency", String(8), nullable=False),
+    Column("error", Text),
+    # Null while it has no end.
+    Column("ended", Integer),
+    Index("ix_batch_items_ended", "batch_id", "ended"),
+)
+
+batch_chunks = Table(
+    "batch_chunks",
+    metadata,
+    Column("batch_id", String(80), ForeignKey("batches.id"), primary_key=True),
+    Column("job_id", String(80), primary_key=True),
+    Column("job_key", String(200), nullable=False),
+    Column("group_number", Integer, nullable=False),
+    # Numbers of its items, deflated JSON.
+    Column("members", LargeBinary, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("deadline", Float, nullable=False),
+    # waiting, taken, started, ended.
+    Column("state", String(16), nullable=False),
+    # What the job took and cost, as JSON.
+    Column("bill", Text, nullable=False),
+    Index("ix_batch_chunks_state", "batch_id", "state"),
+)
+
+optimisations = Table(
+    "optimisations",
+    metadata,
+    Column("id", String(80), primary_key=True),
+    Column("project", String(40), nullable=False),
+    Column("body_hash", _HASH, nullable=False),
+    # First run id of the execution that owns the loop.
+    Column("owner", String(80), nullable=False),
+    Column("state", String(24), nullable=False),
+    # What it evaluates, as deflated JSON.
+    Column("prepared", LargeBinary, nullable=False),
+    # Who may append: the attempt at a chunk that began last; one that was given up may still run.
+    Column("holder", String(200), nullable=False, default=""),
+    # Deflated JSON; null until it ends.
+    Column("report", LargeBinary),
+    Column("began_at", DateTime(timezone=True), nullable=False),
+    Column("ended_at", DateTime(timezone=True)),
+    Index("ix_optimisations_project_began", "project", "began_at"),
+)
+
+iterations = Table(
+    "iterations",
+    metadata,
+    # A block of a loop's log: iterations first to stop (exclusive), which were done within a fifth of a second, or one.
+    Column("loop_id", String(80), ForeignKey("optimisations.id"), primary_key=True),
+    Column("first", Integer, primary_key=True),
+    Column("stop", Integer, nullable=False),
+    # Points of each iteration, as a JSON list.
+    Column("sizes", Text, nullable=False),
+    Column("shots", Integer),
+    # Float64, little-endian, of all its points in turn: parameters, values, standard errors.
+    Column("x", LargeBinary, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+    Column("error", LargeBinary, nullable=False),
+    Column("seconds", Float, nullable=False),
 )

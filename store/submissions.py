@@ -3,6 +3,7 @@
 from sqlalchemy import Connection, select, update
 
 from qurable.contracts.executions import SubmissionKey
+from store import reservations
 from store.database import insert_once, now
 from store.schema import submissions
 
@@ -47,9 +48,10 @@ def handle(connection: Connection, tag: str) -> str | None:
 
 
 def withdraw(connection: Connection, key: SubmissionKey) -> None:
-    """Mark a submission as withdrawn."""
+    """Mark a submission as withdrawn, and give back what is reserved for parts that nobody can send any more."""
     intend(connection, key)
     connection.execute(update(submissions).where(submissions.c.tag == key.tag).values(withdrawn=True))
+    reservations.settle_submission(connection, key.tag)
 
 
 def is_withdrawn(connection: Connection, tag: str) -> bool:
@@ -57,11 +59,11 @@ def is_withdrawn(connection: Connection, tag: str) -> bool:
     return bool(connection.execute(select(submissions.c.withdrawn).where(submissions.c.tag == tag)).scalar())
 
 
-def of_job(connection: Connection, job_id: str) -> list[SubmissionKey]:
-    """Every submission of a job that was not withdrawn, oldest first."""
+def of_job(connection: Connection, job_id: str, backend: str) -> list[SubmissionKey]:
+    """Every submission of a job to a backend, oldest first."""
     query = (
         select(submissions)
-        .where(submissions.c.job_id == job_id, submissions.c.withdrawn.is_(False))
+        .where(submissions.c.job_id == job_id, submissions.c.backend == backend)
         .order_by(submissions.c.intended_at)
     )
     return [

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -15,7 +16,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 import store
+from qurable.contracts.executions import SubmissionKey
 from qurable.errors import StoreUnavailable
+from store import submissions
 from store.database import Database
 from store.schema import REVISION, metadata
 
@@ -29,6 +32,8 @@ async def main():
 
 asyncio.run(main())
 """
+
+OLD = SubmissionKey(job_id="lab-1", backend="aer", digest="d")
 
 
 def _url(database: Database) -> str:
@@ -51,12 +56,31 @@ def _pretend(revision: str) -> Callable[[Connection], None]:
     return pretend
 
 
-def test_the_constant_is_the_newest_migration() -> None:
-    """A worker compares it with the store's before it runs anything."""
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(store.__file__).parent / "migrations"))
+    return config
 
-    assert ScriptDirectory.from_config(config).get_heads() == [REVISION]
+
+def _as_first(connection: Connection, /) -> None:
+    """A store as the first version left it, with submissions to two backends."""
+    _reset(connection)
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "0001")
+    connection.execute(
+        text(
+            "INSERT INTO submissions (tag, job_id, backend, digest, ordinal, handle, withdrawn, intended_at) VALUES "
+            "(:tag, 'lab-1', 'aer', 'd', 0, 'h', false, '2026-05-04 03:02:01.000000'), "
+            "('t2', 'lab-2', 'qpu', 'd', 1, NULL, true, '2026-05-04 03:02:02.000000')"
+        ),
+        {"tag": OLD.tag},
+    )
+
+
+def test_the_constant_is_the_newest_migration() -> None:
+    """A worker compares it with the store's before it runs anything."""
+    assert ScriptDirectory.from_config(_config()).get_heads() == [REVISION]
 
 
 async def test_migrations_make_the_tables_that_the_code_uses(database: Database) -> None:
@@ -78,6 +102,34 @@ async def test_a_store_that_is_up_to_date_is_left_alone(
 
     async with Database(_url(database)) as again:
         assert await again.answers()
+
+
+async def test_a_store_of_the_first_version_keeps_what_it_has(database: Database) -> None:
+    """Its submissions are found as before, and there is room for handles of many jobs."""
+    await database.write(_as_first)
+    before = await database.read(_revision)
+    await database.migrate()
+    kept = await database.read(submissions.handle, OLD.tag)
+    long = OLD.model_copy(update={"ordinal": 1})
+    await database.write(submissions.settle_handle, long, "j" * 1000)
+
+    assert before == "0001"
+    assert await database.read(_revision) == REVISION
+    assert kept == "h"
+    assert await database.read(submissions.handle, long.tag) == "j" * 1000
+    assert await database.read(submissions.is_withdrawn, "t2")
+    assert not await database.read(submissions.is_withdrawn, OLD.tag)
+
+
+async def test_many_workers_may_come_to_a_store_of_the_first_version_at_once(database: Database) -> None:
+    """An upgrade starts all of them together."""
+    await database.write(_as_first)
+    processes = [_worker(_url(database)) for _ in range(2)]
+    said = await asyncio.gather(*(asyncio.to_thread(process.communicate) for process in processes))
+
+    assert [errors for _, errors in said] == ["", ""]
+    assert await database.read(_revision) == REVISION
+    assert await database.read(submissions.handle, OLD.tag) == "h"
 
 
 async def test_many_workers_may_come_to_an_empty_store_at_once(database: Database) -> None:

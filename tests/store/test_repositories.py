@@ -340,13 +340,14 @@ async def test_a_submission_has_the_first_handle_it_was_given(database: Database
     assert await database.read(submissions.handle, KEY.tag) == stand[0]
 
 
-async def test_a_withdrawn_submission_is_open_no_more(database: Database) -> None:
+async def test_a_withdrawn_submission_is_remembered_as_that(database: Database) -> None:
     """Also one that was withdrawn before it was made: it must not be made afterwards."""
     other = KEY.model_copy(update={"backend": "qpu"})
     await database.write(submissions.intend, KEY)
     await database.write(submissions.withdraw, other)
 
-    assert await database.read(submissions.of_job, "lab-1") == [KEY]
+    assert await database.read(submissions.of_job, "lab-1", KEY.backend) == [KEY]
+    assert await database.read(submissions.of_job, "lab-1", "qpu") == [other]
     assert await database.read(submissions.is_withdrawn, other.tag)
     assert not await database.read(submissions.is_withdrawn, KEY.tag)
 

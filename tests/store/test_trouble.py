@@ -55,6 +55,33 @@ async def test_a_store_that_is_locked_at_the_start_is_said_to_be_locked(tmp_path
         holder.communicate("done\n")
 
 
+async def test_a_lock_that_is_not_to_be_had_in_time_is_said_to_be_one(postgresql: str) -> None:
+    """As PostgreSQL tells it where an operator has given waits an end."""
+    import psycopg
+
+    def waits(connection: Connection, /) -> None:
+        connection.execute(text("SET LOCAL lock_timeout = '50ms'"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(7)"))
+
+    database = Database(postgresql)
+    try:
+        with psycopg.connect(postgresql) as holder:
+            holder.execute("SELECT pg_advisory_xact_lock(7)")
+            with pytest.raises(StoreUnavailable, match="is locked by another process; the job waits"):
+                await database.write(waits)
+        await database.write(waits)
+    finally:
+        await database.close()
+
+
+async def test_a_store_with_locked_in_its_name_is_not_said_to_be_locked(tmp_path: Path) -> None:
+    """The driver's code says what happened; its text holds names that people choose."""
+    url = f"postgresql://me@/store?host={tmp_path / 'locked'}"
+    with pytest.raises(StoreUnavailable, match="does not answer"):
+        async with Database(url):
+            pytest.fail("it was opened")
+
+
 async def test_a_full_disk_is_said_to_be_full_and_recovers(small_disk: Path) -> None:
     """The way out is to free some space, and nothing else has to be done."""
     async with Database(f"sqlite:///{small_disk / 'store.db'}") as database:
