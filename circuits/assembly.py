@@ -21,6 +21,7 @@ from qurable.errors import ResultRefused
 Bytes = npt.NDArray[np.uint8]
 
 _ROWS_AT_ONCE = 200_000
+_WITHOUT_SHOTS = frozenset({ErrorOrigin.EXACT, ErrorOrigin.TRUNCATION})
 
 
 def arrays_of(piece: Piece) -> dict[str, npt.NDArray[Any]]:
@@ -120,12 +121,30 @@ def _estimate(pub: EstimatePub, dress: Dress, pieces: Sequence[Piece]) -> Estima
             f"{int(np.isnan(evs).sum())} of {size} expectation values are missing or not numbers"
         )
     shots = shots_for(pub)
+    origin = _origin(pieces, shots)
     return EstimateResult(
         shape=pub.shape,
         evs=FloatArray(shape=pub.shape, values=tuple(evs.tolist())),
         stds=FloatArray(shape=pub.shape, values=tuple(stds.tolist())),
-        error_origin=ErrorOrigin.SHOTS if shots else ErrorOrigin.EXACT,
-        shots=shots,
+        error_origin=origin,
+        shots=0 if origin in _WITHOUT_SHOTS else shots,
         target_precision=pub.precision,
         metadata=dress.metadata,
     )
+
+
+def _origin(pieces: Sequence[Piece], shots: int) -> ErrorOrigin:
+    """How the standard errors arose: as the backend says, or else from shots, if there were any.
+
+    Where pieces say different things, the one named last in `ErrorOrigin` has the most to it.
+
+    Raises:
+        ResultRefused: A backend names an origin that does not exist.
+    """
+    said = {piece.notes["error_origin"] for piece in pieces if "error_origin" in piece.notes}
+    if not said:
+        return ErrorOrigin.SHOTS if shots else ErrorOrigin.EXACT
+    try:
+        return max((ErrorOrigin(origin) for origin in said), key=list(ErrorOrigin).index)
+    except ValueError as error:
+        raise ResultRefused(f"how the error bars arose is not known: {error}") from None

@@ -22,6 +22,7 @@ from qiskit.transpiler.passes import (
 )
 
 from circuits.parse import dump_qpy, load_qpy
+from circuits.survival import Rates, rates_of, survival_of
 from circuits.targets import build_target, describe_simulator
 from qurable.contracts.base import digest
 from qurable.contracts.jobs import TranspileOptions
@@ -55,7 +56,8 @@ def compile_circuits(payload: Any, _emit: Callable[[Any], None]) -> Any:
 
     Returns:
         For each circuit `{"qpy", "isa", "layout", "depth", "two_qubit_gates", "size", "unusable", "busy",
-        "seconds"}`; `unusable` lists the couplings it uses that the device reports no usable gate on.
+        "survival", "seconds"}`; `unusable` lists the couplings it uses that the device reports no usable gate on,
+        and `survival` is None for a place without errors.
     """
     options = TranspileOptions.read(payload["options"])
     key = payload["target_hash"]
@@ -83,6 +85,7 @@ def _compile_one(entry: Any, target_hash: str, level: int, options: TranspileOpt
     touched = {
         qubit for item in isa.data if item.operation.name not in ("barrier", "delay") for qubit in item.qubits
     }
+    rates = _rates(target_hash)
     return {
         "qpy": body,
         "isa": digest(body),
@@ -94,6 +97,7 @@ def _compile_one(entry: Any, target_hash: str, level: int, options: TranspileOpt
         "size": isa.size(),
         "unusable": _unusable(isa, target),
         "busy": sorted(isa.find_bit(qubit).index for qubit in touched),
+        "survival": None if rates is None else survival_of(isa, rates).model_dump(mode="json"),
         "seconds": time.perf_counter() - began,
     }
 
@@ -155,6 +159,11 @@ def warm_up() -> None:
 @functools.lru_cache(maxsize=_WARM_TARGETS)
 def _target(target_hash: str) -> Target:
     return build_target(_documents[target_hash])
+
+
+@functools.lru_cache(maxsize=_WARM_TARGETS)
+def _rates(target_hash: str) -> Rates | None:
+    return rates_of(_documents[target_hash])
 
 
 @functools.lru_cache(maxsize=_WARM_PASS_MANAGERS)

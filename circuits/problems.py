@@ -55,6 +55,14 @@ def size(problem: Problem) -> int:
             return 0
 
 
+def numbers_in_answer(problem: Problem) -> int:
+    """How many numbers an answer holds, roughly: one per variable, or the entries of a kernel matrix."""
+    if isinstance(problem, KernelData):
+        points = problem.train.shape[0]
+        return points * (points if problem.test is None else problem.test.shape[0])
+    return len(problem.text) // 8 if isinstance(problem, LinearProgram) else size(problem)
+
+
 def qubits_of(problem: Problem) -> tuple[int, ...]:
     """The virtual qubit of each variable.
 

@@ -4,7 +4,7 @@ Needs `highspy`, which the dependency group `problems` brings.
 """
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,9 @@ def read_variables(payload: Any, _emit: Callable[[Any], None]) -> Any:
     Raises:
         RequestRejected: It is not readable, or has a variable that no qubit can carry.
     """
-    program = _Program(payload["format"], payload["text"])
+    program = Program(payload["format"], payload["text"])
     names = list(payload["variables"] or program.names)
-    if set(names) != set(program.names):
-        raise RequestRejected(
-            f"the program's variables are {program.names[:10]}, the problem names {names[:10]}"
-        )
+    program.check_names(names)
     for name in names:
         lower, upper = program.bounds[name]
         if lower < -_TOLERANCE or upper > 1 + _TOLERANCE:
@@ -40,7 +37,7 @@ def best_assignment(payload: Any, _emit: Callable[[Any], None]) -> Any:
 
     A feasible assignment beats every infeasible one.
     """
-    program = _Program(payload["format"], payload["text"])
+    program = Program(payload["format"], payload["text"])
     names: Sequence[str] = payload["variables"] or program.names
     bit_of_variable: Sequence[int] = payload["bit_of_variable"]
     sign = -1.0 if program.sense is Sense.MAXIMIZE else 1.0
@@ -64,8 +61,15 @@ def best_assignment(payload: Any, _emit: Callable[[Any], None]) -> Any:
     ).model_dump_json()
 
 
-class _Program:
-    """A program as HiGHS reads it."""
+class Program:
+    """A program as HiGHS reads it.
+
+    Attributes:
+        solver: HiGHS, which holds it.
+        names: Of its variables, in the file's order.
+        sense: Which way is better.
+        bounds: Lowest and highest value of each variable.
+    """
 
     def __init__(self, form: str, text: str) -> None:
         try:
@@ -84,6 +88,7 @@ class _Program:
         model = solver.getLp()
         if status == highspy.HighsStatus.kError or not model.num_col_:  # prose is read as an empty program
             raise RequestRejected(f"the {form} text is not a program that can be read: it has no variables")
+        self.solver = solver
         self.names: list[str] = [
             model.col_names_[at] if model.col_names_ else f"x{at}" for at in range(model.num_col_)
         ]
@@ -98,8 +103,25 @@ class _Program:
         ]
         self._limits = list(zip(model.row_lower_, model.row_upper_, strict=True))
         self._columns = [solver.getColEntries(at)[1:] for at in range(model.num_col_)]
+        self._whole = [kind == highspy.HighsVarType.kInteger for kind in model.integrality_]
 
-    def score(self, values: dict[str, int]) -> tuple[float, tuple[str, ...]]:
+    def check_names(self, names: Sequence[str]) -> None:
+        """Make sure that a problem's variables are the program's.
+
+        Raises:
+            RequestRejected: One is missing, strange, or named twice.
+        """
+        if sorted(names) != sorted(self.names):
+            raise RequestRejected(
+                f"the program's variables are {self.names[:10]}, the problem names {list(names)[:10]}"
+            )
+
+    def rounded(self, values: Sequence[float]) -> list[float]:
+        """Values in the file's order, whole where the program says so."""
+        whole = self._whole or [False] * len(self.names)
+        return [float(round(value)) if at else float(value) for value, at in zip(values, whole, strict=True)]
+
+    def score(self, values: Mapping[str, float]) -> tuple[float, tuple[str, ...]]:
         """Objective of an assignment, and the rows it breaks."""
         activity = [0.0] * len(self._rows)
         objective = self._offset

@@ -18,20 +18,17 @@ MAX_RESULT_BYTES = 2**30
 
 
 def pubs_of(request: SampleJob | EstimateJob | SolveJob) -> tuple[Literal["sample", "estimate"], Pubs]:
-    """How the job is run, and its pubs.
+    """How the job is run, and its pubs; a problem without a circuit has none.
 
     Raises:
-        RequestRejected: It is a problem that no circuit here can answer.
+        RequestRejected: It has a circuit, and its problem is none that a circuit can answer.
     """
     if isinstance(request, SampleJob):
         return "sample", request.pubs
     if isinstance(request, EstimateJob):
         return "estimate", request.pubs
     if request.pub is None:
-        raise RequestRejected(
-            f"a {request.problem.kind} problem without a circuit has no solver here yet: give `pub`, a circuit that samples or "
-            "prepares its answer"
-        )
+        return "sample", ()
     if is_diagonal(request.problem):
         return "sample", (request.pub,)
     if isinstance(request.problem, PauliHamiltonian | FermionicHamiltonian):

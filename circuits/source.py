@@ -46,12 +46,13 @@ _INCLUDE = re.compile(r'\binclude\s*["\']([^"\']*)["\']')
 _DECLARATION = re.compile(r"\b(?:[qc]reg\s+\w+|qubit|bit)\s*\[([^][;{}]*)")
 _SIGNS = re.compile(r"(?:[-~!]\s*+){65}")
 _GATE = re.compile(r"\bgate\s+([A-Za-z_]\w*)")
+# Groups are not possessive: Python 3.11.2 then matches nothing where it should, and the limit would be none.
 _STATEMENT = re.compile(
     r"""
     \s*+
     (?: gate\s++(?P<gate>[A-Za-z_]\w*+)
-      | (?: [a-z]++ \s*+ (?: \([^();{}]*+\) \s*+ )?+ @ \s*+ )*+ (?P<call>[A-Za-z_]\w*+)
-    )?+
+      | (?: [a-z]++ \s*+ (?: \([^();{}]*+\) \s*+ )? @ \s*+ )* (?P<call>[A-Za-z_]\w*+)
+    )?
     [^{};]*+ (?P<end>[{};]|\Z)
     """,
     re.VERBOSE,

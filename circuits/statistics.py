@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -119,6 +118,8 @@ def g_test(observed: Integers, probabilities: Floats) -> Verdict:
     Source: Sokal and Rohlf, Biometry, 4th ed., section 17.2; moments as in Koehler and Larntz, J. Am. Stat.
     Assoc. 75, 336 (1980).
     """
+    from scipy import stats
+
     probabilities = _checked(observed, probabilities)
     shots = int(observed.sum())
     if observed[probabilities == 0].any():
@@ -140,6 +141,8 @@ def _moments(expected: Floats) -> tuple[float, float]:
     A multinomial is a set of Poisson numbers whose sum is known: G is the sum of the cells' deviances less the
     deviance of the total, whose mean is 1 and whose variance is 2; what depends linearly on the total goes too.
     """
+    from scipy import special, stats
+
     small = expected[expected < _ASYMPTOTIC]
     large = expected[expected >= _ASYMPTOTIC]
     mean = float((1 + 1 / (6 * large)).sum()) - 1.0
@@ -342,6 +345,8 @@ def parity_test(counts: Mapping[str, int], bits: Sequence[int], odd: float) -> V
         bits: Whose parity.
         odd: Its probability to be odd.
     """
+    from scipy import stats
+
     shots = sum(counts.values())
     seen = sum(
         number
@@ -362,6 +367,8 @@ def linear_cross_entropy(observed: Integers, probabilities: Floats) -> CrossEntr
     Source: Arute et al., Nature 574, 505 (2019), supplement IV; mean and variance of perfect samples by
     definition.
     """
+    from scipy import stats
+
     probabilities = _checked(observed, probabilities)
     cells, shots = probabilities.size, int(observed.sum())
     value = cells * float((observed * probabilities).sum()) / shots - 1.0

@@ -36,6 +36,10 @@ _NOT_COMPILED_TO = frozenset(
 """Operations of Aer's that are no gates, or that nothing should be translated to."""
 
 
+_SECOND_BEST = frozenset({"measure_2", "reset_2"})
+"""Devices' own variants of an operation, which nothing is compiled to: circuits name `measure` and `reset`."""
+
+
 class _MeasurementProperties(InstructionProperties):
     """Readout with its two error probabilities, where Aer's noise model looks for them."""
 
@@ -67,7 +71,7 @@ def describe_simulator_task(method: str, _emit: Callable[[Any], None]) -> Any:
 def describe_target(target: Target) -> TargetDocument:
     """A device's target as a document."""
     operations, control_flow = [], []
-    for name in sorted(target.operation_names):
+    for name in sorted(set(target.operation_names) - _SECOND_BEST):
         if name in _CONTROL_FLOW:
             control_flow.append(name)
             continue

@@ -37,7 +37,9 @@ def measure_traits(circuit: QuantumCircuit, name: str) -> CircuitTraits:
         two_qubit_gates=tally.two_qubit_gates,
         measurements=tally.measurements,
         is_clifford=tally.is_clifford,
+        is_clifford_when_bound=tally.is_clifford_when_bound,
         is_dynamic=_is_dynamic(circuit),
+        has_control_flow=any(item.is_control_flow() for item in circuit.data),
         parameters=circuit.num_parameters,
         schmidt_ranks_log2=_schmidt_ranks_log2(circuit),
         widest_gate=max((len(item.qubits) for item in circuit.data if item.name not in _IDLE), default=0),
@@ -53,6 +55,7 @@ class _Tally:
         self.two_qubit_gates = 0
         self.measurements = 0
         self.is_clifford = True
+        self.is_clifford_when_bound = True
 
     def visit(self, circuit: QuantumCircuit) -> None:
         self._check_angles("its global phase", [circuit.global_phase])
@@ -73,9 +76,12 @@ class _Tally:
         self.two_qubit_gates += len(item.qubits) == 2
         self.measurements += bool(item.clbits)
         if item.name in _QUARTER_TURNS and item.is_standard_gate():
-            self.is_clifford = self.is_clifford and _is_quarter_turn(params[0])
+            turn = _is_quarter_turn(params[0])
+            self.is_clifford = self.is_clifford and turn
+            free = isinstance(params[0], ParameterExpression) and bool(params[0].parameters)
+            self.is_clifford_when_bound = self.is_clifford_when_bound and (turn or free)
         elif item.name not in _CLIFFORD:
-            self.is_clifford = False
+            self.is_clifford = self.is_clifford_when_bound = False
 
     def _check_angles(self, what: str, params: list[Any]) -> None:
         for value in params:

@@ -8,9 +8,7 @@ Bit order: outcomes are packed as in Qiskit's `BitArray`, classical bit 0 in the
 """
 
 import functools
-import io
 import re
-import time
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -18,40 +16,39 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from qiskit.circuit import QuantumCircuit
-from qiskit.providers import BackendV2, Options
 from qiskit.quantum_info import Pauli
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
 
 from circuits.estimation import (
-    Product,
     estimate_from_shots,
     group_products,
     label,
     measured_in,
-    on_busy_qubits,
-    placed,
-    without_final_measurements,
 )
 from circuits.parse import load_qpy
 from circuits.seeds import GROUP_STRIDE, STRIDE
 from circuits.squeeze import squeeze
-from circuits.targets import build_target
 from isolation.child import Emit
-from qurable.contracts.arrays import size_of
-from qurable.contracts.observables import Observables
-from qurable.contracts.pubs import broadcast
+from isolation.device_noise import noise_model
+from isolation.pieces import Answer, Expectation, Floats, expectation_of, run_pieces, values_of
 from qurable.contracts.targets import TargetDocument
-from qurable.errors import BackendNotInstalled, ExecutionFailed, OutOfMemory
+from qurable.errors import BackendNotInstalled, ExecutionFailed, OutOfMemory, RequestRejected
 
 _DISCARDED = re.compile(r"discarded_value\s*=\s*([0-9.eE+-]+)")
 _NOISE_MODELS = 32
+_logged = 0
+"""Entries of Aer's log of truncations that have been counted."""
 
 Bits = npt.NDArray[np.uint8]
 
 
-class _Run:
-    """The settings that all pieces of a task share."""
+class Run:
+    """The settings that all pieces of a task share.
+
+    Args:
+        payload: As of `simulate`.
+    """
 
     def __init__(self, payload: Any) -> None:
         self.circuits: dict[str, bytes] = payload["circuits"]
@@ -68,9 +65,11 @@ class _Run:
 
     @functools.lru_cache(maxsize=64)  # noqa: B019  lives as long as the task
     def circuit(self, isa: str) -> QuantumCircuit:
+        """An ISA circuit by its hash."""
         return load_qpy(self.circuits[isa])
 
     def simulator(self, active: tuple[int, ...], *, exact: bool) -> AerSimulator:
+        """A simulator of these qubits of a device."""
         noise = None if self.noise_hash is None else _noise_model(self.noise_hash, active)
         # Where Aer leaves qubits out by itself, it mixes up those of saved expectation values: its issue 2442.
         return AerSimulator(noise_model=noise, enable_truncation=not exact, **self.options)
@@ -84,43 +83,27 @@ def simulate(payload: Any, emit: Emit) -> Any:
 
     Args:
         payload: `{"kind", "circuits": {isa: QPY}, "options": for AerSimulator, "noise", "noise_hash", "work":
-            [piece, ...]}` with pieces `{"pub", "isa", "layout", "shape", "parameters", "values", "observables",
-            "shots", "seed", "start", "stop"}`: `shape` is that of all bindings, `values` are float64 rows of
-            the piece's own.
-        emit: Is given `{"pub", "start", "stop", "data": npz, "notes", "seconds"}` for each piece. The npz holds
-            `bits`, uint8 of shape (stop - start, shots, bytes), or `index`, `evs`, `stds` of flat positions in the
-            result.
+            [piece, ...]}`, with pieces as of `isolation.pieces`.
+        emit: As of `run_pieces`.
     """
-    run = _Run(payload)
-    piece_of = _sample if payload["kind"] == "sample" else _estimate
-    for piece in payload["work"]:
-        began = time.perf_counter()
-        arrays, notes = piece_of(run, piece)
-        body = io.BytesIO()
-        np.savez(body, **arrays)
-        emit(
-            {
-                "pub": piece["pub"],
-                "start": piece["start"],
-                "stop": piece["stop"],
-                "data": body.getvalue(),
-                "notes": notes,
-                "seconds": time.perf_counter() - began,
-            }
-        )
-    return None
+    run = Run(payload)
+    answer = sample_piece if payload["kind"] == "sample" else estimate_piece
+    run_pieces(payload, emit, lambda piece: answer(run, piece))
 
 
-def _sample(run: _Run, piece: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def sample_piece(run: Run, piece: Any) -> Answer:
+    """Outcomes of a piece."""
     circuit, active = squeeze(run.circuit(piece["isa"]))
     shots, rows = piece["shots"], piece["stop"] - piece["start"]
     result = _execute(run, circuit, active, piece, 0, rows, shots, piece["seed"])
-    bits = np.stack([_packed(result.results[row].data, shots, circuit.num_clbits) for row in range(rows)])
+    bits = np.stack(
+        [packed_outcomes(result.results[row].data, shots, circuit.num_clbits) for row in range(rows)]
+    )
     return {"bits": bits}, _notes(result)
 
 
 def _execute(
-    run: _Run,
+    run: Run,
     circuit: QuantumCircuit,
     active: tuple[int, ...],
     piece: Any,
@@ -133,28 +116,46 @@ def _execute(
     binds = None
     circuits = [circuit] * (last - first)
     if circuit.num_parameters:
-        values = np.frombuffer(piece["values"]).reshape(
-            piece["stop"] - piece["start"], len(piece["parameters"])
-        )[first:last]
+        values = values_of(piece)[first:last]
         columns = {name: values[:, at] for at, name in enumerate(piece["parameters"])}
         binds = [{parameter: columns[parameter.name] for parameter in circuit.parameters}]
         circuits = [circuit]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        job = run.simulator(active, exact=not shots).run(
-            circuits,
-            parameter_binds=binds,
-            shots=max(shots, 1),
-            seed_simulator=seed + STRIDE * (piece["start"] + first),
-            memory=bool(shots),
-        )
-        result = job.result()
+        try:
+            job = run.simulator(active, exact=not shots).run(
+                circuits,
+                parameter_binds=binds,
+                shots=max(shots, 1),
+                seed_simulator=seed + STRIDE * (piece["start"] + first),
+                memory=bool(shots),
+            )
+            result = job.result()
+        except ArithmeticError as error:
+            raise RequestRejected(
+                f"with these values an angle of the circuit is not finite: {error}; give others"
+            ) from None
     if not result.success:
-        raise _failed(result)
+        raise failure(result)
+    if shots and "measure" in circuit.count_ops():
+        _check_ran(result)
     return result
 
 
-def _failed(result: Any) -> Exception:
+def _check_ran(result: Any) -> None:
+    """Whether a run that is said to have gone well gave outcomes: without any they would be taken for zeros.
+
+    Raises:
+        ExecutionFailed: It gave none.
+    """
+    if not all(getattr(entry.data, "memory", None) for entry in result.results):
+        raise ExecutionFailed(
+            "Aer said that it ran the circuit, and gave no outcomes: ask for another simulator.method"
+        )
+
+
+def failure(result: Any) -> Exception:
+    """The error that an unsuccessful Aer result amounts to."""
     reasons = {entry.status for entry in result.results if not entry.success} or {result.status}
     reason = "; ".join(str(reason) for reason in reasons)[:500]
     if "memory" in reason.lower():
@@ -162,7 +163,7 @@ def _failed(result: Any) -> Exception:
     return ExecutionFailed(f"Aer could not run the circuit: {reason}")
 
 
-def _packed(data: Any, shots: int, num_clbits: int) -> Bits:
+def packed_outcomes(data: Any, shots: int, num_clbits: int) -> Bits:
     """Aer's hexadecimal outcomes as bytes, shape (shots, ceil(num_clbits / 8))."""
     width = (num_clbits + 7) // 8
     memory = getattr(data, "memory", None)
@@ -175,61 +176,40 @@ def _packed(data: Any, shots: int, num_clbits: int) -> Bits:
 def _notes(result: Any) -> dict[str, Any]:
     metadata = result.results[0].metadata if result.results else {}
     notes: dict[str, Any] = {"method": metadata.get("method", "")}
-    logs = [entry.metadata["MPS_log_data"] for entry in result.results if "MPS_log_data" in entry.metadata]
-    if logs:
+    if "MPS_log_data" in metadata:
         notes["discarded_weight"] = max(
-            sum(float(found) for found in _DISCARDED.findall(log)) for log in logs
+            _discarded(entry.metadata["MPS_log_data"]) for entry in result.results
         )
     return notes
 
 
-def _estimate(run: _Run, piece: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    observables = Observables.read(piece["observables"])
-    original = run.circuit(piece["isa"])
-    layout = dict(enumerate(piece["layout"] or range(original.num_qubits)))
-    sums = [
-        {placed(product, layout): factor for product, factor in observable.paulis().items()}
-        for observable in observables.items
-    ]
-    pairs = _pairs(tuple(piece["shape"]), observables, piece["start"], piece["stop"])
-    bare, _ = without_final_measurements(original)
-    if run.noise_hash is None:
-        busy = set(squeeze(bare)[1])
-        sums = [on_busy_qubits(observable, busy) for observable in sums]
-    support = {qubit for observable in sums for product in observable for qubit, _ in product}
-    circuit, active = squeeze(bare, keep=support)
-    new = {old: at for at, old in enumerate(active)}
-    sums = [{placed(product, new): factor for product, factor in observable.items()} for observable in sums]
+def _discarded(log: str) -> float:
+    """Squared singular values that one experiment cut off, summed.
+
+    Aer keeps one log for the whole process and hands all of it to every experiment: what is new since the last
+    one is this one's. A child that ran anything before has to be fresh for that to hold.
+    """
+    global _logged
+    weights = discarded_weights(log)
+    new, _logged = weights[_logged:], len(weights)
+    return sum(new)
+
+
+def discarded_weights(log: str) -> list[float]:
+    """Squared singular values that were cut off, truncation by truncation, from Aer's log."""
+    return [float(found) for found in _DISCARDED.findall(log)]
+
+
+def estimate_piece(run: Run, piece: Any) -> Answer:
+    """Expectation values of a piece, exact where it has no shots."""
+    asked = expectation_of(run.circuit(piece["isa"]), piece, idle_is_zero=run.noise_hash is None)
     compute = _sampled_values if piece["shots"] else _exact_values
-    evs, stds, notes = compute(run, piece, circuit, active, sums, pairs)
-    return {
-        "index": np.array([flat for flat, _, _ in pairs], dtype=np.int64),
-        "evs": evs,
-        "stds": stds,
-    }, notes
+    evs, stds, notes = compute(run, piece, asked)
+    return asked.arrays(evs, stds), notes
 
 
-def _pairs(
-    bindings: tuple[int, ...], observables: Observables, start: int, stop: int
-) -> list[tuple[int, int, int]]:
-    """(flat index in the result, row of the piece, observable) for the bindings from start to stop."""
-    shape = broadcast(bindings, observables.shape)
-    binding_of = np.broadcast_to(np.arange(size_of(bindings)).reshape(bindings), shape).ravel()
-    observable_of = np.broadcast_to(
-        np.arange(len(observables.items)).reshape(observables.shape), shape
-    ).ravel()
-    chosen = np.flatnonzero((binding_of >= start) & (binding_of < stop))
-    return [(int(flat), int(binding_of[flat]) - start, int(observable_of[flat])) for flat in chosen]
-
-
-def _exact_values(
-    run: _Run,
-    piece: Any,
-    circuit: QuantumCircuit,
-    active: tuple[int, ...],
-    sums: Sequence[dict[Product, float]],
-    pairs: Sequence[tuple[int, int, int]],
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], dict[str, Any]]:
+def _exact_values(run: Run, piece: Any, asked: Expectation) -> tuple[Floats, Floats, dict[str, Any]]:
+    circuit, active, sums, pairs = asked.circuit, asked.active, asked.sums, asked.pairs
     products = sorted({product for observable in sums for product in observable if product})
     saving = circuit.copy()
     for product in products:
@@ -247,14 +227,8 @@ def _exact_values(
     return values, np.zeros(len(pairs)), _notes(result)
 
 
-def _sampled_values(
-    run: _Run,
-    piece: Any,
-    circuit: QuantumCircuit,
-    active: tuple[int, ...],
-    sums: Sequence[dict[Product, float]],
-    pairs: Sequence[tuple[int, int, int]],
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], dict[str, Any]]:
+def _sampled_values(run: Run, piece: Any, asked: Expectation) -> tuple[Floats, Floats, dict[str, Any]]:
+    circuit, active, sums, pairs = asked.circuit, asked.active, asked.sums, asked.pairs
     groups = group_products(product for observable in sums for product in observable)
     shots, seed = piece["shots"], piece["seed"]
     outcomes: dict[tuple[int, int], Bits] = {}
@@ -267,7 +241,10 @@ def _sampled_values(
             result = _execute(
                 run, measured, active, piece, first, last + 1, shots, seed + GROUP_STRIDE * number
             )
+            discarded = notes.get("discarded_weight", 0.0)
             notes = _notes(result)
+            if "discarded_weight" in notes:
+                notes["discarded_weight"] = max(discarded, notes["discarded_weight"])
             for row in range(first, last + 1):
                 outcomes[number, row] = _group_bits(
                     result.results[row - first].data, shots, measured, len(group.qubits)
@@ -289,7 +266,7 @@ def _sampled_values(
 
 def _group_bits(data: Any, shots: int, measured: QuantumCircuit, width: int) -> Bits:
     """Outcome bits of the measured group, column i for its i-th qubit."""
-    packed = _packed(data, shots, measured.num_clbits)
+    packed = packed_outcomes(data, shots, measured.num_clbits)
     lowest_first = np.unpackbits(packed[:, ::-1], axis=1, bitorder="little")
     return lowest_first[:, measured.num_clbits - width : measured.num_clbits]
 
@@ -305,35 +282,9 @@ def _contiguous(numbers: Sequence[int]) -> list[tuple[int, int]]:
     return runs
 
 
-class _Device(BackendV2):
-    """As much of a backend as Aer's noise model wants to see."""
-
-    def __init__(self, document: TargetDocument, active: tuple[int, ...]) -> None:
-        super().__init__(name="device")
-        self._target = build_target(document, only=active)
-
-    @property
-    def target(self) -> Any:
-        return self._target
-
-    @property
-    def max_circuits(self) -> None:
-        return None
-
-    @classmethod
-    def _default_options(cls) -> Options:
-        return Options()
-
-    def run(self, run_input: Any, **options: Any) -> Any:
-        raise NotImplementedError("a description of a device, not a device")
-
-
 @functools.lru_cache(maxsize=_NOISE_MODELS)
 def _noise_model(noise_hash: str, active: tuple[int, ...]) -> NoiseModel:
-    """The device's noise on these qubits alone: building it for all 133 takes seconds, and so does each run."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return NoiseModel.from_backend(_Device(_targets[noise_hash], active))
+    return noise_model(_targets[noise_hash], active)
 
 
 def probe_gpu(_payload: Any, _emit: Emit) -> Any:

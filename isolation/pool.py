@@ -11,7 +11,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -87,9 +87,16 @@ class _Zygote:
 
 
 class Nursery:
-    """Owns the zygote: starts it when first asked, and again if it dies."""
+    """Owns the zygote: starts it when first asked, and again if it dies.
 
-    def __init__(self) -> None:
+    Args:
+        preload: Modules that its children need beyond those all children have.
+        environment: Variables that its children see beyond the few all children have, such as credentials.
+    """
+
+    def __init__(self, preload: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> None:
+        self._preload = tuple(preload)
+        self._environment = dict(environment or {})
         self._zygote: _Zygote | None = None
         self._starting = asyncio.Lock()
         self._tokens = itertools.count()
@@ -173,10 +180,11 @@ class Nursery:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         environment = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
         process = subprocess.Popen(  # noqa: S603  our own interpreter and module
-            [sys.executable, "-m", "isolation.zygote", str(theirs.fileno())],
+            [sys.executable, "-m", "isolation.zygote", str(theirs.fileno()), *self._preload],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             env=environment
+            | self._environment
             | _CHILD_ENVIRONMENT
             | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
         )
@@ -246,7 +254,14 @@ class ChildPool:
         self._idle: list[_Child] = []
 
     async def call(
-        self, task: str, payload: Any, limits: Limits, on_event: OnEvent | None = None, *, what: str = ""
+        self,
+        task: str,
+        payload: Any,
+        limits: Limits,
+        on_event: OnEvent | None = None,
+        *,
+        what: str = "",
+        fresh: bool = False,
     ) -> Any:
         """Run a task in a child and return its result.
 
@@ -256,6 +271,7 @@ class ChildPool:
             limits: Bounds of this task.
             on_event: Awaited for everything the task emits, in order.
             what: What the task does, for messages; the function's name otherwise.
+            fresh: Whether it gets a child that ran nothing before and runs nothing after it.
 
         Raises:
             HybridError: What the task raised, or OutOfMemory, OutOfTime or ChildCrashed where the child died.
@@ -263,7 +279,7 @@ class ChildPool:
         """
         what = what or task.partition(":")[2].replace("_", " ")
         async with self._slots:
-            child = self._warm() or await self._nursery.fork()
+            child = (None if fresh else self._warm()) or await self._nursery.fork()
             healthy = False
             try:
                 async with asyncio.timeout(limits.wall_seconds):
@@ -274,7 +290,7 @@ class ChildPool:
                     f"{what} passed its limit of {limits.wall_seconds:g} s", limit_seconds=limits.wall_seconds
                 ) from None
             finally:
-                if healthy and self._worth_keeping(child, answer):
+                if healthy and not fresh and self._worth_keeping(child, answer):
                     self._idle.append(child)
                 else:
                     self._nursery.kill(child)

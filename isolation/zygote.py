@@ -18,6 +18,7 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import msgpack
@@ -42,10 +43,10 @@ _PR_SET_PDEATHSIG = 1
 _MESSAGE_BYTES = 4096
 
 
-def main(control_fd: int) -> None:
-    """Serve fork requests until the worker is gone."""
+def main(control_fd: int, more: Sequence[str] = ()) -> None:
+    """Serve fork requests until the worker is gone; `more` are further modules to load first."""
     control = socket.socket(fileno=control_fd)
-    for module in PRELOAD:
+    for module in (*PRELOAD, *more):
         importlib.import_module(module)
     from circuits.compilation import warm_up
 
@@ -132,4 +133,4 @@ def _become_child(connection_fd: int, last_words_fd: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), sys.argv[2:])

@@ -2,7 +2,7 @@
 
 import dataclasses
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,12 +79,18 @@ class Simulation:
         level: Of the transpiler.
         method: Of Aer; by default as the planner chooses.
         transpile: Other options of the transpiler.
+        task: What runs it, where that is not Aer.
+        target: What that compiles for.
+        options: Of the task.
     """
 
     device: TargetDocument | None = None
     level: int = 0
     method: Method | None = None
     transpile: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    task: Callable[[Any, Callable[[Any], None]], Any] = simulate
+    target: TargetDocument | None = None
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def sample(
         self,
@@ -96,7 +102,7 @@ class Simulation:
         part: tuple[int, int] | None = None,
     ) -> npt.NDArray[np.uint8]:
         """Packed outcomes, shape (bindings, shots, bytes), of all bindings or a part."""
-        arrays: dict[str, npt.NDArray[np.uint8]] = self._run(circuit, values, None, shots, seed, part)
+        arrays: dict[str, npt.NDArray[np.uint8]] = self.answer(circuit, values, None, shots, seed, part)[0]
         return arrays["bits"]
 
     def estimate(
@@ -110,20 +116,21 @@ class Simulation:
         part: tuple[int, int] | None = None,
     ) -> dict[str, Any]:
         """The arrays `index`, `evs`, `stds`, of all bindings or a part."""
-        return self._run(circuit, values, observables, shots, seed, part)
+        return self.answer(circuit, values, observables, shots, seed, part)[0]
 
-    def _run(
+    def answer(
         self,
         circuit: QuantumCircuit,
-        values: Any,
-        observables: Any,
-        shots: int,
-        seed: int,
-        part: tuple[int, int] | None,
-    ) -> dict[str, Any]:
+        values: Any = None,
+        observables: Any = None,
+        shots: int = 1000,
+        seed: int = 7,
+        part: tuple[int, int] | None = None,
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The arrays of a run and its notes; a sample where no observables are given."""
         parsed, canonical = parse(circuit)
         method = self.method or choose_noiseless(parsed.traits, SimulatorOptions(), 2**34, "circuit").method
-        target = self.device or describe_simulator(method)
+        target = self.target or self.device or describe_simulator(method)
         compiled = compile_for(canonical, target, self.level, **self.transpile)
         bindings = as_bindings(circuit, values)
         order = [bindings.parameters.index(name) for name in parsed.dress.parameters]
@@ -138,6 +145,7 @@ class Simulation:
             "values": np.ascontiguousarray(table[start:stop]).tobytes(),
             "observables": None if observables is None else as_observables(observables).model_dump_json(),
             "shots": shots,
+            "dynamic": parsed.traits.is_dynamic,
             "seed": seed,
             "start": start,
             "stop": stop,
@@ -146,11 +154,11 @@ class Simulation:
         payload = {
             "kind": "sample" if observables is None else "estimate",
             "circuits": {compiled.facts["isa"]: compiled.facts["qpy"]},
-            "options": {"method": str(method)},
+            "options": {"method": str(method), **self.options},
             "noise": None if self.device is None else self.device.model_dump_json(),
             "noise_hash": None if self.device is None else digest(self.device),
             "work": [piece],
         }
-        simulate(payload, events.append)
+        self.task(payload, events.append)
         with np.load(io.BytesIO(events[0]["data"]), allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            return {name: archive[name] for name in archive.files}, events[0]["notes"]

@@ -52,6 +52,14 @@ def is_isa(circuit: QuantumCircuit, target: TargetDocument) -> bool:
     return native(circuit, list(range(circuit.num_qubits)))
 
 
+def test_a_device_with_operations_of_its_own_can_be_compiled_for() -> None:
+    """Newer devices have a second measurement and reset, which nothing is compiled to."""
+    target = device("FakeBoston")
+
+    assert is_isa(compile_for(qft(3), target, 2).circuit, target)
+    assert not {operation.name for operation in target.operations} & {"measure_2", "reset_2"}
+
+
 @pytest.mark.parametrize("name", DEVICES)
 @pytest.mark.parametrize("level", [0, 1, 2, 3])
 def test_what_comes_out_is_in_the_targets_gates_and_on_its_couplings(name: str, level: int) -> None:

@@ -8,7 +8,7 @@ from qiskit import QuantumCircuit, transpile
 from qiskit.circuit import Parameter
 from qiskit_aer import AerSimulator
 
-from circuits.seeds import GROUP_STRIDE, STRIDE
+from circuits.seeds import GROUP_STRIDE, STRIDE, base_at, stretches
 from qurable.contracts.jobs import MAX_SEED, Method
 from qurable.contracts.pubs import MAX_SHOTS
 from tests.circuits.devices import device
@@ -96,3 +96,18 @@ def test_no_group_comes_near_the_seeds_of_another() -> None:
     """The widest job has a million bindings and a million shots."""
     assert GROUP_STRIDE > MAX_SEED + STRIDE * 1_000_000 + MAX_SHOTS
     assert STRIDE == 2113
+
+
+def test_seeds_of_their_own_cut_a_pub_where_one_call_would_not_give_them() -> None:
+    """Each stretch is a call whose base gives binding j the base + 2113 j."""
+    seeds = [5, 5 + STRIDE, 5 + 2 * STRIDE, 9, 9 + STRIDE, 9]
+
+    found = list(stretches(seeds, len(seeds)))
+
+    assert found == [(0, 3), (3, 5), (5, 6)]
+    assert [
+        base_at(0, seeds, first) + STRIDE * at for first, end in found for at in range(first, end)
+    ] == seeds
+    assert list(stretches((), 4)) == [(0, 4)]
+    assert list(stretches((), 0)) == []
+    assert base_at(7, (), 3) == 7

@@ -212,7 +212,7 @@ async def test_a_cancelled_question_leaves_no_lease(folder: Path) -> None:
     go_on.set()
     await asyncio.to_thread(ended.wait, 10)
 
-    await until("the lease is given back", lambda: _granted(folder), 5)
+    await until("the lease is given back", lambda: _granted(folder))
 
 
 def _granted(folder: Path) -> bool:

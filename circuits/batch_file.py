@@ -1,0 +1,194 @@
+"""From the lines of a batch to groups of items that ask the same but for values and seeds; runs in a child.
+
+A group is run as jobs of one pub with many bindings: compiled once, bound often. What cannot be asked that way (several
+pubs, a sweep of its own, a problem, checks, a budget, stages of the caller's) is a group of one.
+"""
+
+import itertools
+import json
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from circuits.seeds import STRIDE
+from qurable.contracts.base import digest, explain
+from qurable.contracts.batches import MAX_ITEMS
+from qurable.contracts.budgets import JobBudget
+from qurable.contracts.checks import Checks
+from qurable.contracts.jobs import MAX_SEED, EstimateJob, Hooks, SampleJob, SolveJob, parse_request_text
+from qurable.contracts.pubs import shots_for
+from qurable.errors import RequestRejected
+
+_LARGEST_CHUNK = 250
+_SMALLEST_CHUNK = 16
+"""Below this a job of their own for every few items costs more than a kill that repeats them."""
+
+_SHARE = 20
+"""A chunk is at most this part of a batch: a kill repeats those that were being computed, on two cores a tenth."""
+
+_SHOTS_OF_A_CHUNK = 5_000_000
+"""The most executions that IBM takes in one job."""
+
+_SHOWN = 100
+"""Broken lines that are named; the others are counted."""
+
+_BASES = MAX_SEED - STRIDE * MAX_ITEMS
+"""Minted bases stay below this, so that the last item's seed is one that a job may be given."""
+
+Job = SampleJob | EstimateJob | SolveJob
+
+
+@dataclass
+class Group:
+    """Items that ask the same.
+
+    Attributes:
+        request: The first of them; its pub's bindings and its seed mean nothing.
+        alone: Whether it is one item that is run as it stands.
+        identity: Digest of what is asked.
+        items: `(line, key, labels, seed or None, values)` of each, values in the order of sorted names.
+    """
+
+    request: Job
+    alone: bool
+    identity: str
+    items: list[tuple[int, str, dict[str, str], int | None, bytes]] = field(default_factory=list)
+
+    def document(self, batch: str) -> dict[str, Any]:
+        """As plain data, with a seed for every item that has none."""
+        base = int(digest(f"seeds\0{batch}\0{self.identity}")[:8], 16) % _BASES
+        total = self.request.limits.total
+        shots = 1 if isinstance(self.request, SolveJob) else max(1, max(map(shots_for, self.request.pubs)))
+        return {
+            "request": self.request.model_dump_json(),
+            "alone": self.alone,
+            "priority": self.request.priority,
+            "deadline": None if total is None else total.total_seconds(),
+            "shots": shots,
+            "items": [
+                [line, key, json.dumps(labels), base + STRIDE * at if seed is None else seed, values]
+                for at, (line, key, labels, seed, values) in enumerate(self.items)
+            ],
+        }
+
+
+def read_batch(payload: Any, _emit: Callable[[Any], None]) -> Any:
+    """Task: read the lines of a batch.
+
+    Args:
+        payload: `{"lines": bytes, "batch": id, "project": slug}`.
+
+    Returns:
+        `{"groups": [as of `Group.document`], "broken": [[line, problem], ...]}`; at most a hundred lines that are broken.
+
+    Raises:
+        RequestRejected: There are no lines, or too many.
+    """
+    groups: dict[str, Group] = {}
+    broken: list[list[Any]] = []
+    items = 0
+    for number, line in _lines(payload["lines"]):
+        items += 1
+        if items > MAX_ITEMS:
+            raise too_many(sum(1 for _ in _lines(payload["lines"])))
+        try:
+            _add(groups, number, _job(line, payload["project"]))
+        except ValueError as problem:
+            if len(broken) < _SHOWN:
+                broken.append([number, str(problem)])
+    if not items:
+        raise RequestRejected(
+            "the batch is empty: give it a job on each line, as JSON: {'kind': 'sample', 'pubs': [...]}"
+        )
+    return {"groups": [group.document(payload["batch"]) for group in groups.values()], "broken": broken}
+
+
+def too_many(lines: int) -> RequestRejected:
+    """The error of a batch that is too long."""
+    return RequestRejected(
+        f"the batch has {lines:,} lines; at most {MAX_ITEMS:,} are taken: split it, or make one job of a sweep, which takes up to "
+        "1,000,000 bindings",
+        lines=lines,
+        limit=MAX_ITEMS,
+    )
+
+
+def _lines(text: bytes) -> Iterator[tuple[int, bytes]]:
+    """Lines with their numbers from 1, without empty ones."""
+    start, number = 0, 0
+    while start < len(text):
+        end = text.find(b"\n", start)
+        end = len(text) if end < 0 else end
+        number += 1
+        line = text[start:end].strip()
+        if line:
+            yield number, line
+        start = end + 1
+
+
+def _job(line: bytes, project: str) -> tuple[Job, str]:
+    """The job of a line, and the key that it says.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        job = parse_request_text(line)
+    except ValidationError as failure:
+        raise ValueError(explain(failure, "the job")) from None
+    key = job.key if "key" in job.model_fields_set else ""
+    if "project" in job.model_fields_set and job.project != project:
+        raise ValueError(f"it belongs to project {job.project!r}, and the batch to {project!r}")
+    return job.model_copy(update={"project": project}), key
+
+
+def _add(groups: dict[str, Group], line: int, read: tuple[Job, str]) -> None:
+    job, key = read
+    grouped = _values(job)
+    if grouped is None:
+        identity = digest(f"{line}\0{job.body_hash}")
+        groups[identity] = Group(job, True, identity, [(line, key, job.labels, job.seed, b"")])
+        return
+    identity, values = grouped
+    group = groups.setdefault(identity, Group(job, False, identity))
+    group.items.append((line, key, job.labels, job.seed, values))
+
+
+def _values(job: Job) -> tuple[str, bytes] | None:
+    """What a job asks but for its values, as a digest, and these by sorted name; None where it has to run alone."""
+    if isinstance(job, SolveJob) or len(job.pubs) != 1 or job.seeds:
+        return None
+    if isinstance(job, SampleJob) and job.problem is not None:
+        return None
+    if job.checks != Checks() or job.budget != JobBudget() or job.hooks != Hooks():
+        return None
+    pub = job.pubs[0]
+    if pub.bindings.shape:
+        return None
+    by_name = sorted(zip(pub.bindings.parameters, pub.bindings.values, strict=True))
+    question = "\0".join(
+        (
+            job.model_dump_json(exclude={"key", "labels", "seed", "pubs"}),
+            pub.model_dump_json(exclude={"bindings"}),
+            *(name for name, _ in by_name),
+        )
+    )
+    return digest(question), array("d", [value for _, value in by_name]).tobytes()
+
+
+def cut(items: Sequence[int], total: int, shots: int) -> list[Sequence[int]]:
+    """A group's items in chunks of one size or nearly: small beside the batch, and within a provider's job.
+
+    Args:
+        items: Of the group.
+        total: Items of the whole batch.
+        shots: Of each item.
+    """
+    most = max(_SMALLEST_CHUNK, min(_LARGEST_CHUNK, total // _SHARE))
+    most = max(1, min(most, _SHOTS_OF_A_CHUNK // shots))
+    chunks = -(-len(items) // most)
+    bounds = [len(items) * at // chunks for at in range(chunks + 1)]
+    return [items[first:last] for first, last in itertools.pairwise(bounds)]
