@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 import observability
-from gateway import backends, events, jobs, tasks
+from gateway import approvals, backends, budgets, events, jobs, rollout, tasks, why
 from gateway.address import Address
 from gateway.bodies import BodyLimit
 from gateway.connections import Connections
@@ -53,7 +53,16 @@ def create_app(connections: Connections, names: Sequence[str] = ("*",)) -> FastA
         docs_url=None,  # these pages fetch their scripts from elsewhere
         redoc_url=None,
     )
-    for routes in (jobs.router, events.router, backends.router, tasks.router):
+    for routes in (
+        jobs.router,
+        approvals.router,
+        events.router,
+        backends.router,
+        budgets.router,
+        rollout.router,
+        tasks.router,
+        why.router,
+    ):
         app.include_router(routes)
     handle_errors(app)
     app.add_middleware(BodyLimit)

@@ -7,6 +7,7 @@ from pydantic import Field
 from pydantic_core import to_json
 
 from qurable.contracts.base import Contract
+from qurable.contracts.mitigation import QuasiDistributions
 from qurable.contracts.reports import JobReport, JobStatus, JobSummary
 from qurable.contracts.results import EstimateResult
 from qurable.contracts.targets import TargetSnapshot
@@ -34,7 +35,7 @@ class RegisterCounts(Contract):
 
 
 class SampleCounts(Contract):
-    """What a sampled pub read, as counts."""
+    """What a sampled pub read, as counts; `mitigated` is there only where mitigation made something of them."""
 
     kind: Literal["sample"]
     shape: tuple[int, ...]
@@ -42,6 +43,7 @@ class SampleCounts(Contract):
     bit_order: str
     registers: tuple[RegisterCounts, ...]
     metadata: dict[str, Any]
+    mitigated: QuasiDistributions | None = None
 
 
 class OpenJob(JobStatus):

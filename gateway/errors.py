@@ -17,12 +17,15 @@ from starlette.exceptions import HTTPException
 
 from qurable.contracts.base import Contract
 from qurable.errors import (
+    DecisionRefused,
     HybridError,
     InternalError,
     JobNotFound,
     KeyReused,
+    NotAnApprover,
     NoWorker,
     RequestRejected,
+    ScheduleNotFound,
     ServiceUnreachable,
     StoreUnavailable,
     TargetUnavailable,
@@ -38,7 +41,10 @@ RETRY_AFTER = {"Retry-After": "5"}
 _STATUS_OF: Mapping[type[HybridError], HTTPStatus] = {
     RequestRejected: HTTPStatus.UNPROCESSABLE_ENTITY,
     KeyReused: HTTPStatus.CONFLICT,
+    DecisionRefused: HTTPStatus.CONFLICT,
+    NotAnApprover: HTTPStatus.FORBIDDEN,
     JobNotFound: HTTPStatus.NOT_FOUND,
+    ScheduleNotFound: HTTPStatus.NOT_FOUND,
     ServiceUnreachable: HTTPStatus.SERVICE_UNAVAILABLE,
     NoWorker: HTTPStatus.SERVICE_UNAVAILABLE,
     WorkerOutdated: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -104,7 +110,8 @@ def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
 _WHEN = {
     HTTPStatus.BAD_REQUEST: "The request is not HTTP that can be read.",
     HTTPStatus.NOT_FOUND: "Nobody knows the job.",
-    HTTPStatus.CONFLICT: "The idempotency key belongs to a job with another body.",
+    HTTPStatus.FORBIDDEN: "Whoever decides is none of those who may.",
+    HTTPStatus.CONFLICT: "The idempotency key belongs to a job with another body, or the job waits for no such decision.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is larger than this gateway takes.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "The request is not acceptable; the details name the fields.",
     HTTPStatus.SERVICE_UNAVAILABLE: "Temporal, the store or the workers do not answer; try again later.",
@@ -112,6 +119,7 @@ _WHEN = {
 
 _JOB = "default-95d5c7f0ea18e9bd767e025c"
 _EXAMPLES = {
+    HTTPStatus.FORBIDDEN: as_problem(NotAnApprover(f"'ada' may not decide about job {_JOB!r}: ask grace")),
     HTTPStatus.NOT_FOUND: as_problem(JobNotFound(f"no job {_JOB!r} is known")),
     HTTPStatus.CONFLICT: as_problem(
         KeyReused(

@@ -4,14 +4,24 @@ A package registers a factory in the entry-point group `qurable.backends`; the e
 name, and the factory takes a `BackendContext`. Run `qurable.testing.conformance` on what it returns.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Protocol, runtime_checkable
+from datetime import datetime, timedelta
+from typing import Literal, Protocol, runtime_checkable
 
-from qurable.contracts.executions import Cancelled, JobRef, JobState, Piece, Submission, SubmissionKey
+from qurable.contracts.executions import (
+    Cancelled,
+    JobRef,
+    JobState,
+    Piece,
+    ProviderFacts,
+    Submission,
+    SubmissionKey,
+)
+from qurable.contracts.ibm import IbmOptions
 from qurable.contracts.jobs import Method
 from qurable.contracts.targets import TargetDocument, TargetSnapshot
+from qurable.ledger import Ledger
 
 Beat = Callable[[str], None]
 """Says how far a run is; called whenever there is something new to say."""
@@ -58,6 +68,7 @@ class QuantumBackend(Protocol):
         """Start the job, or adopt the one that this key already started.
 
         Raises:
+            StillWaiting: It is not its turn, or another attempt of this key may be under way.
             HybridError: The class says whether to try again.
         """
         ...
@@ -96,6 +107,104 @@ class Simulator(Protocol):
             StillWaiting: The machine has no room for it yet.
             HybridError: It failed.
         """
+        ...
+
+
+@runtime_checkable
+class PaidBackend(QuantumBackend, Protocol):
+    """A backend whose jobs cost money and outlive this house: what the reconciler asks of it.
+
+    It keeps its jobs in the `Ledger` of its context (`qurable/ledger.py`). `cancel` may raise `StillWaiting` where a job may be on its way.
+    """
+
+    async def look(self, key: SubmissionKey) -> Sequence[ProviderFacts]:
+        """What the provider says of the submission's kept jobs now, observed into the ledger.
+
+        Raises:
+            TargetUnavailable: It does not answer.
+        """
+        ...
+
+    async def duplicates(self, key: SubmissionKey) -> Sequence[ProviderFacts]:
+        """Jobs at the provider with the tags of the submission's parts; kept ones may be among them.
+
+        Raises:
+            TargetUnavailable: It does not answer.
+        """
+        ...
+
+    async def strays(self, since: datetime) -> Sequence[ProviderFacts]:
+        """Jobs at the provider that carry this house's tag and are younger than a moment.
+
+        All that have not ended, and the newest of those that have: one of them may be a duplicate nobody has seen.
+
+        Raises:
+            TargetUnavailable: It does not answer.
+        """
+        ...
+
+    async def cancel_job(self, id: str) -> ProviderFacts:  # noqa: A002  the provider's word
+        """Cancel one of the provider's jobs, and say where it stands after that; one that has ended stays as it is.
+
+        Raises:
+            TargetUnavailable: It does not answer.
+        """
+        ...
+
+    async def close_session(self, id: str) -> None:  # noqa: A002
+        """Close a session or batch to new jobs; one that is closed or gone is fine.
+
+        Raises:
+            TargetUnavailable: It does not answer.
+        """
+        ...
+
+
+@runtime_checkable
+class ChecksOptions(Protocol):
+    """A backend with options of its own, which may not go together."""
+
+    async def check(
+        self,
+        options: IbmOptions,
+        kind: Literal["sample", "estimate"],
+        shots: Sequence[int],
+        *,
+        control_flow: bool,
+    ) -> None:
+        """Refuse what does not go together, before anything is paid.
+
+        Args:
+            options: As asked for.
+            kind: What is run.
+            shots: Of every pub; 0 asks for exact values.
+            control_flow: Whether some circuit branches or loops at run time.
+
+        Raises:
+            RequestRejected: Naming the options, the reason and the way out.
+        """
+        ...
+
+
+@runtime_checkable
+class HasSessions(Protocol):
+    """A backend with sessions or batches, which cost money while they are open."""
+
+    @property
+    def account_label(self) -> str:
+        """Label of the account that pays."""
+        ...
+
+    async def open_session(self, mode: Literal["batch", "session"], max_time: timedelta | None) -> str:
+        """Open a session or batch; gives back the provider's id of it.
+
+        Raises:
+            HybridError: The provider refuses.
+        """
+        ...
+
+    async def close_session(self, id: str) -> None:  # noqa: A002  the provider's word
+        """Close a session or batch to new jobs; one that is closed or gone is fine."""
         ...
 
 
@@ -150,11 +259,12 @@ class BackendContext:
     Attributes:
         name: The name it is registered under.
         shelf: Where it keeps things.
+        ledger: Where a paid place keeps its jobs.
     """
 
     name: str
     shelf: Shelf
+    ledger: Ledger | None = None
 
 
 BackendFactory = Callable[[BackendContext], QuantumBackend]
-OnPiece = Callable[[Piece], Awaitable[None]]

@@ -6,12 +6,16 @@ from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, overload
 
-from qurable.client import Qurable
+from qurable.client import Job, Qurable
+from qurable.contracts.approvals import Approvals, Decision
+from qurable.contracts.budgets import BudgetChange, Budgets
 from qurable.contracts.reports import JobEvent, JobReport, JobStatus, JobSummary, State
 from qurable.contracts.results import Results
+from qurable.contracts.rollout import Rollout, RolloutChange
 from qurable.contracts.targets import TargetSnapshot
+from qurable.contracts.why import Why
 
 T = TypeVar("T")
 
@@ -39,9 +43,17 @@ class BlockingQurable:
         """Start a job and give back its id; see `Qurable.submit`."""
         return self._wait(self._client.submit(work, **options)).id
 
-    def run(self, work: Any, *, wait: timedelta | None = None, **options: Any) -> JobReport:
-        """Start a job and wait for its report; see `Qurable.run`."""
-        return self._wait(self._client.run(work, wait=wait, **options))
+    @overload
+    def run(self, work: Any, *, wait: None = None, **options: Any) -> JobReport: ...
+
+    @overload
+    def run(self, work: Any, *, wait: timedelta, **options: Any) -> JobReport | str: ...
+
+    def run(self, work: Any, *, wait: timedelta | None = None, **options: Any) -> JobReport | str:
+        """Start a job and wait for its report; with a `wait`, its id where no report comes within that. See `Qurable.run`."""
+        running: Coroutine[Any, Any, JobReport | Job] = self._client.run(work, wait=wait, **options)
+        answer = self._wait(running)
+        return answer.id if isinstance(answer, Job) else answer
 
     def result(self, job_id: str, *, wait: timedelta | None = None) -> JobReport:
         """The report of a job; see `Qurable.result`."""
@@ -50,6 +62,10 @@ class BlockingQurable:
     def results(self, job_id: str) -> Results:
         """Results of finished pubs; see `Qurable.results`."""
         return self._wait(self._client.results(job_id))
+
+    def why(self, job_id: str) -> Why:
+        """Why a job ended as it did; see `Qurable.why`."""
+        return self._wait(self._client.why(job_id))
 
     def status(self, job_id: str) -> JobStatus:
         """Where a job stands; see `Qurable.status`."""
@@ -77,6 +93,34 @@ class BlockingQurable:
     def backends(self) -> tuple[TargetSnapshot, ...]:
         """What the workers offer."""
         return self._wait(self._client.backends())
+
+    def budgets(self) -> Budgets:
+        """Every budget with what is left of it; see `Qurable.budgets`."""
+        return self._wait(self._client.budgets())
+
+    def set_budget(self, change: BudgetChange) -> Budgets:
+        """Change one budget, or one project's guardrails; see `Qurable.set_budget`."""
+        return self._wait(self._client.set_budget(change))
+
+    def rollout(self) -> Rollout:
+        """The rollout rules; see `Qurable.rollout`."""
+        return self._wait(self._client.rollout())
+
+    def set_rollout(self, change: RolloutChange) -> Rollout:
+        """Set or remove one rollout rule; see `Qurable.set_rollout`."""
+        return self._wait(self._client.set_rollout(change))
+
+    def approvals(self) -> Approvals:
+        """Jobs that wait for somebody's word; see `Qurable.approvals`."""
+        return self._wait(self._client.approvals())
+
+    def approve(self, job_id: str, *, by: str, reason: str, **words: Any) -> Decision:
+        """Let a job that waits be sent; see `Qurable.approve`."""
+        return self._wait(self._client.approve(job_id, by=by, reason=reason, **words))
+
+    def refuse(self, job_id: str, *, by: str, reason: str, **words: Any) -> Decision:
+        """Have a job that waits go on to its next rung, or end; see `Qurable.refuse`."""
+        return self._wait(self._client.refuse(job_id, by=by, reason=reason, **words))
 
     def close(self) -> None:
         """Let the connection go."""

@@ -7,37 +7,44 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, overload
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowQueryFailedError
 from temporalio.common import (
     Priority,
-    SearchAttributeKey,
-    SearchAttributePair,
     TypedSearchAttributes,
     WorkflowIDReusePolicy,
 )
-from temporalio.exceptions import ApplicationError, CancelledError, WorkflowAlreadyStartedError
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from qurable.contracts.errors import ErrorDocument
+from qurable.batches import Batch, run_again, start_batch
+from qurable.contracts.approvals import Approvals, Decision
+from qurable.contracts.base import Contract
+from qurable.contracts.batches import OnError
+from qurable.contracts.budgets import BudgetChange, Budgets
 from qurable.contracts.jobs import JobHead
 from qurable.contracts.reports import JobEvent, JobReport, JobStatus, JobSummary, State
 from qurable.contracts.results import Results
+from qurable.contracts.rollout import Rollout, RolloutChange
+from qurable.contracts.routes import Route
 from qurable.contracts.stages import ReadRequest
 from qurable.contracts.targets import TargetSnapshot
+from qurable.contracts.why import Why
+from qurable.deciding import as_decision, decide
+from qurable.endings import document_of, ended, from_error, lacks_attributes, unreachable
 from qurable.errors import (
-    HybridError,
-    JobCancelled,
-    JobFailed,
-    JobNotFound,
+    DecisionRefused,
     KeyReused,
     NoWorker,
-    ServiceUnreachable,
     from_document,
 )
-from qurable.names import HYBRID_JOB, READ_STORE, Attribute, Queue
+from qurable.names import HYBRID_JOB, READ_STORE, SET_BUDGET, SET_ROLLOUT, Queue
+from qurable.optimising import Loop, as_optimisation, start_loop
 from qurable.requests import AnyJob, as_job
+from qurable.schedules import Schedules
+from qurable.temporal.attributes import first_attributes
+from qurable.temporal.bodies import has_another_body
 from qurable.temporal.connect import connected
 from qurable.temporal.in_workflow import MEMO_BODY
 
@@ -87,6 +94,7 @@ class Qurable:
 
     def __init__(self, temporal: Client) -> None:
         self.temporal = temporal
+        self.schedules = Schedules(temporal)
         self._attributes_known = True
 
     @classmethod
@@ -120,15 +128,78 @@ class Qurable:
         await self._start(job)
         return Job(job.job_id, self)
 
-    async def run(self, work: Any, *, wait: timedelta | None = None, **options: Any) -> JobReport:
-        """Start a job and wait for its report; see `submit` and `result`."""
+    @overload
+    async def run(self, work: Any, *, wait: None = None, **options: Any) -> JobReport: ...
+
+    @overload
+    async def run(self, work: Any, *, wait: timedelta, **options: Any) -> JobReport | Job: ...
+
+    async def run(self, work: Any, *, wait: timedelta | None = None, **options: Any) -> JobReport | Job:
+        """Start a job and wait for its report; see `submit` and `result`.
+
+        With a `wait`, the report if it comes within that, else the job, as `submit` gives it back: it goes on. To have some
+        answer by a certain time, give the job a deadline (`limits.total`), which its ladder is walked by.
+        """
         job = await self.submit(work, **options)
-        return await job.result(wait=wait)
+        try:
+            return await job.result(wait=wait)
+        except TimeoutError:
+            return job
+
+    async def batch(
+        self, work: Any, *, key: str | None = None, project: str = "default", on_error: OnError = "stop"
+    ) -> Batch:
+        """Start any number of jobs as one, or find the batch that its key already started.
+
+        Args:
+            work: A path to a file of JSON lines, a job on each, or an iterable of jobs or of things to sample.
+            key: Idempotency key; minted if absent.
+            project: Of all its items.
+            on_error: What becomes of it where a line is broken: `stop`, and nothing runs, or `go-on` without the line.
+
+        Raises:
+            RequestRejected: There are no lines, or too many.
+            KeyReused: The key belongs to a batch with other lines.
+            ServiceUnreachable: Temporal does not answer.
+        """
+        return await start_batch(self.temporal, self._read, work, key, project, on_error)
+
+    async def run_batch_again(self, batch_id: str) -> Batch:
+        """Run what failed or was cancelled of a batch that has ended; one that runs goes on.
+
+        Raises:
+            JobNotFound: It is no batch's id.
+            ServiceUnreachable: Temporal does not answer.
+        """
+        return await run_again(self.temporal, self._read, batch_id)
+
+    def attach_batch(self, batch_id: str) -> Batch:
+        """A batch by its id, whoever started it."""
+        return Batch(batch_id, self.temporal, self._read)
+
+    async def optimise(self, work: Any, ansatz: Any, **options: Any) -> Loop:
+        """Start a variational loop, or find the one that its key already started.
+
+        Args:
+            work: A problem, a path to a problem's file, or an observable.
+            ansatz: A family such as `"hamiltonian:3"`, or a circuit with parameters.
+            **options: Fields of `Optimisation`: `optimiser`, `stop`, `shots`, `seed`, `key`, ...
+
+        Raises:
+            RequestRejected: Naming the field.
+            KeyReused: The key belongs to a loop with another body.
+            ServiceUnreachable: Temporal does not answer.
+        """
+        return await start_loop(self.temporal, self._read, as_optimisation(work, ansatz, **options))
+
+    def attach_loop(self, loop_id: str) -> Loop:
+        """A variational loop by its id, whoever started it."""
+        return Loop(loop_id, self.temporal, self._read)
 
     async def _start(self, job: AnyJob) -> None:
         head = JobHead.of(job)
         pubs = len(getattr(job, "pubs", ())) or 1
-        attributes = self._attributes(head) if self._attributes_known else TypedSearchAttributes.empty
+        attributes = first_attributes(head) if self._attributes_known else TypedSearchAttributes.empty
         try:
             await self.temporal.start_workflow(
                 HYBRID_JOB,
@@ -146,32 +217,14 @@ class Qurable:
         except WorkflowAlreadyStartedError:
             await self._same_body(head)
         except RPCError as failure:
-            if (
-                failure.status is RPCStatusCode.INVALID_ARGUMENT
-                and "search attribute" in failure.message.lower()
-            ):
+            if lacks_attributes(failure):
                 self._attributes_known = False  # a server where nobody has registered them
                 await self._start(job)
                 return
-            raise _unreachable(failure) from None
-
-    def _attributes(self, head: JobHead) -> TypedSearchAttributes:
-        words = {
-            Attribute.PROJECT: head.project,
-            Attribute.BACKEND: head.asked[:200],
-            Attribute.STAGE: State.ACCEPTED,
-        }
-        return TypedSearchAttributes(
-            [
-                SearchAttributePair(SearchAttributeKey.for_keyword(name), str(word))
-                for name, word in words.items()
-            ]
-        )
+            raise unreachable(failure) from None
 
     async def _same_body(self, head: JobHead) -> None:
-        description = await self._rpc(self.temporal.get_workflow_handle(head.id).describe(rpc_timeout=_RPC))
-        known = (await description.memo()).get(MEMO_BODY)
-        if known is not None and known != head.body_hash:
+        if await has_another_body(self.temporal, head.id, head.body_hash, _RPC):
             raise KeyReused(
                 f"the idempotency key of job {head.id!r} already belongs to a request with another body: use a new key for a new job",
                 job_id=head.id,
@@ -199,10 +252,10 @@ class Qurable:
         try:
             report: JobReport = await handle.result()
         except WorkflowFailureError as failure:
-            raise _ended(job_id, failure) from None
+            raise ended(job_id, failure) from None
         except RPCError as failure:
             if failure.status is not RPCStatusCode.NOT_FOUND:
-                raise _unreachable(failure) from None
+                raise unreachable(failure) from None
         else:
             return report
         report = await self.read_report(job_id)  # Temporal has forgotten it; the store has not
@@ -217,6 +270,14 @@ class Qurable:
             JobNotFound: The store has no such job, or it has not ended.
         """
         return await self._read(ReadRequest(what="report", job_id=job_id), JobReport)
+
+    async def why(self, job_id: str) -> Why:
+        """Why a job ended as it did: its route, its checks, how far the answer is off, and the best other one.
+
+        Raises:
+            JobNotFound: The store has no such job, or it has not ended.
+        """
+        return await self._read(ReadRequest(what="why", job_id=job_id), Why)
 
     async def results(self, job_id: str) -> Results:
         """Results of the pubs that are finished, before the job ends; None for the others.
@@ -238,7 +299,7 @@ class Qurable:
         except RPCError as failure:
             if failure.status is RPCStatusCode.NOT_FOUND:
                 return _status_of(await self.read_report(job_id))
-            raise _unreachable(failure) from None
+            raise unreachable(failure) from None
         pending = description.raw_description.pending_activities
         attempt = pending[0].attempt if pending else 1
         failure_message = await self._failure_message(pending[0]) if pending else ""
@@ -299,7 +360,7 @@ class Qurable:
             await self.temporal.get_workflow_handle(job_id).cancel(rpc_timeout=_RPC)
         except RPCError as failure:
             if failure.status is not RPCStatusCode.NOT_FOUND:
-                raise _unreachable(failure) from None
+                raise unreachable(failure) from None
             await self.status(job_id)  # ended, or unknown: the difference matters
 
     async def list(
@@ -313,12 +374,81 @@ class Qurable:
         """What the workers offer; a backend that cannot run there says why."""
         return await self._read(ReadRequest(what="backends"), tuple[TargetSnapshot, ...])
 
+    async def route(self, work: Any, **options: Any) -> Route:
+        """Where a job would run and what was thought of every other place; nothing is run or kept.
+
+        A route without rungs says of each place why it cannot answer. Arguments are those of `submit`.
+
+        Raises:
+            RequestRejected: Naming the field.
+        """
+        return await self._read(ReadRequest(what="route", request=as_job(work, **options)), Route)
+
+    async def budgets(self) -> Budgets:
+        """Every budget with what is reserved, spent and left of it, and every project's guardrails."""
+        return await self._read(ReadRequest(what="budgets"), Budgets)
+
+    async def set_budget(self, change: BudgetChange) -> Budgets:
+        """Change one budget, or one project's guardrails; gives back how all stand then."""
+        return await self._shortly(SET_BUDGET, change, Budgets, "budget")
+
+    async def rollout(self) -> Rollout:
+        """The rules that send jobs to another place or switch one off, and what was changed of late."""
+        return await self._read(ReadRequest(what="rollout"), Rollout)
+
+    async def set_rollout(self, change: RolloutChange) -> Rollout:
+        """Set or remove one rule, for all jobs that are planned from now on; gives back how all stand then.
+
+        Raises:
+            RequestRejected: It can match nothing, or contradicts another.
+        """
+        return await self._shortly(SET_ROLLOUT, change, Rollout, "rollout")
+
+    async def approvals(self) -> Approvals:
+        """Jobs that wait for somebody's word before they go to a place that costs money, the longest first."""
+        return await self._read(ReadRequest(what="approvals"), Approvals)
+
+    async def approve(self, job_id: str, *, by: str, reason: str, **words: Any) -> Decision:
+        """Let a job that waits be sent; see `decide`.
+
+        Args:
+            job_id: Of the job.
+            by: Who approves, a slug.
+            reason: Why.
+            **words: Other fields of a decision, such as the `cap` on what it may cost.
+        """
+        return await self.decide(job_id, as_decision(approve=True, by=by, reason=reason, **words))
+
+    async def refuse(self, job_id: str, *, by: str, reason: str, **words: Any) -> Decision:
+        """Have a job that waits go on to its next rung, or end; see `approve`."""
+        return await self.decide(job_id, as_decision(approve=False, by=by, reason=reason, **words))
+
+    async def decide(self, job_id: str, decision: Decision) -> Decision:
+        """Decide about a job that waits: about the plan that the decision names, else the one that waits now.
+
+        Raises:
+            NotAnApprover: Who decides may not.
+            DecisionRefused: The job has ended, waits for nobody's word or with another plan, or somebody was first.
+            JobNotFound: Nobody knows it.
+            NoWorker: No worker took it in time.
+        """
+        status = await self.status(job_id)
+        if status.state.final:
+            raise DecisionRefused(f"job {job_id!r} has ended ({status.state}): there is nothing to decide")
+        if not decision.route and status.question is not None:
+            decision = decision.model_copy(update={"route": status.question.route})
+        return await decide(self.temporal, job_id, decision)
+
     async def _read(self, request: ReadRequest, kind: type[T]) -> T:
+        return await self._shortly(READ_STORE, request, kind, "read")
+
+    async def _shortly(self, workflow: str, request: Contract, kind: type[T], word: str) -> T:
+        """Run a workflow of one activity; its id begins with the word."""
         try:
             answer: T = await self.temporal.execute_workflow(
-                READ_STORE,
+                workflow,
                 request,
-                id=f"qurable-read-{secrets.token_hex(8)}",
+                id=f"qurable-{word}-{secrets.token_hex(8)}",
                 task_queue=Queue.WORKFLOWS,
                 execution_timeout=_READ,
                 result_type=kind,
@@ -326,21 +456,15 @@ class Qurable:
                 rpc_timeout=_RPC,
             )
         except WorkflowFailureError as failure:
-            error = _document(failure)
+            error = document_of(failure)
             if error is None:
                 raise NoWorker(
                     f"no worker answered within {_READ.total_seconds():g} s: start one with `python worker.py` or `make up`"
                 ) from None
             raise from_document(error) from None
         except RPCError as failure:
-            raise _unreachable(failure) from None
+            raise unreachable(failure) from None
         return answer
-
-    async def _rpc(self, call: Any) -> Any:
-        try:
-            return await call
-        except RPCError as failure:
-            raise _unreachable(failure) from None
 
 
 _STATE_OF = {
@@ -354,38 +478,3 @@ _STATE_OF = {
 
 def _status_of(report: JobReport) -> JobStatus:
     return JobStatus(id=report.id, state=report.state, backend=report.served_by, events=report.events)
-
-
-def _document(failure: WorkflowFailureError) -> ErrorDocument | None:
-    """The error at the root of a workflow's failure, where it is one of ours."""
-    cause: BaseException | None = failure.cause
-    while cause is not None:
-        if isinstance(cause, ApplicationError) and cause.details and isinstance(cause.details[0], dict):
-            return ErrorDocument.model_validate(cause.details[0])
-        cause = cause.__cause__
-    return None
-
-
-def _ended(job_id: str, failure: WorkflowFailureError) -> HybridError:
-    if isinstance(failure.cause, CancelledError):
-        return JobCancelled(f"job {job_id!r} was cancelled before it had an answer", job_id=job_id)
-    error = _document(failure) or ErrorDocument(code="JobFailed", message=f"{failure.cause or failure}")
-    return from_error(job_id, error)
-
-
-def from_error(job_id: str, error: ErrorDocument) -> HybridError:
-    """What a job's error means to whoever waits for its report."""
-    if error.code == JobCancelled.__name__:
-        return JobCancelled(error.message, job_id=job_id)
-    if error.code == KeyReused.__name__:
-        return KeyReused(error.message, job_id=job_id)
-    return JobFailed(f"job {job_id!r} failed: {error.message}", error, job_id=job_id)
-
-
-def _unreachable(failure: RPCError) -> HybridError:
-    if failure.status is RPCStatusCode.NOT_FOUND:
-        return JobNotFound(f"Temporal knows no such job: {failure.message}")
-    return ServiceUnreachable(
-        f"Temporal does not answer ({failure.status.name}: {failure.message}): jobs that it has go on when it is back; start it, "
-        "for instance with `make up`, or set TEMPORAL_ADDRESS"
-    )

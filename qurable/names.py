@@ -6,16 +6,47 @@ the workflows and a line in the changelog.
 
 from enum import StrEnum
 
+BATCH = "Batch"
 HYBRID_JOB = "HybridJob"
 READ_STORE = "ReadStore"
+RECONCILE = "Reconciler"
+SET_BUDGET = "SetBudget"
+SET_ROLLOUT = "SetRollout"
+SHADOW = "Shadow"
+VARIATIONAL = "Variational"
+SCHEDULED_RUN = "ScheduledRun"
+
+DECIDE = "decide"
+"""The update by which somebody approves of a job, or refuses it."""
+
+STEER = "steer"
+"""The update by which somebody stops, pauses or changes a variational loop."""
+
+RECONCILER_SCHEDULE = "qurable-reconciler"
+"""Id of the schedule that runs the reconciler."""
 
 BACKENDS_GROUP = "qurable.backends"
 COMMANDS_GROUP = "qurable.commands"
 
 NAMESPACE_RETENTION_DAYS = 30
 
+CLASSICAL = "classical"
+"""Asked for as a backend: the solver that suits best."""
+
+CLASSICAL_PREFIX = "classical:"
+"""Of the backends that answer without a quantum computer, or the simulation of one."""
+
+CACHE = "cache"
+"""The backend that gives the answer of an earlier job to the same question."""
+
 PROJECT_PATTERN = r"^[a-z0-9-]{1,40}$"
 """A project is a public slug: it appears in workflow ids and search attributes, which are plain text."""
+
+USER_PATTERN = r"^[a-z0-9-]{0,40}$"
+"""A user is a public slug too, or nobody in particular."""
+
+DATA_CLASS_PATTERN = r"^[a-z0-9-]{0,40}$"
+"""How confidential a job is, in the house's own words; empty where nobody says."""
 
 
 class Queue(StrEnum):
@@ -38,6 +69,7 @@ class Activity(StrEnum):
     PLAN_ROUTE = "plan_route"
     TRANSPILE = "transpile"
     PREPARE = "validate+plan_route+transpile"
+    OPEN_SESSION = "open_session"
     SUBMIT = "submit"
     AWAIT_START = "await_start"
     AWAIT_DONE = "await_done"
@@ -46,7 +78,25 @@ class Activity(StrEnum):
     RECORD = "record"
     FINISH = "fetch+post_process+record"
     WITHDRAW = "withdraw"
+    CLOSE_SESSION = "close_session"
+    BATCH_BEGIN = "batch_begin"
+    BATCH_ADVANCE = "batch_advance"
+    BATCH_CANCEL = "batch_cancel"
+    BATCH_END = "batch_end"
     READ_STORE = "read_store"
+    RECONCILE = "reconcile"
+    SET_BUDGET = "set_budget"
+    APPROVAL = "approval"
+    CHANGE = "change"
+    SET_ROLLOUT = "set_rollout"
+    BEGIN_LOOP = "begin_loop"
+    ITERATE = "iterate"
+    END_LOOP = "end_loop"
+    PLAN_SHADOW = "plan_shadow"
+    COMPARE_SHADOW = "compare_shadow"
+    DUE = "due"
+    DUE_REQUEST = "due_request"
+    TALLY_FIRE = "tally_fire"
 
 
 class Attribute(StrEnum):

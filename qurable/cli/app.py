@@ -11,9 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+from qurable.cli.approve import approve
+from qurable.cli.batch import batch
+from qurable.cli.budget import budget
+from qurable.cli.command import with_service
+from qurable.cli.optimize import loop, optimize
+from qurable.cli.options import File, JobId, Json, Shots, Strict, Wishes, with_wishes
+from qurable.cli.rollout import rollout
+from qurable.cli.route import route
+from qurable.cli.schedule import schedule
+from qurable.cli.why import why
 
+if TYPE_CHECKING:
     from qurable.client import Qurable
     from qurable.contracts.results import Results
 
@@ -26,158 +35,67 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
-JobId = Annotated[str, typer.Argument(help="A job's id, as `run`, `submit` and `list` print it.")]
-File = Annotated[
-    Path, typer.Argument(help="An OpenQASM 2 or 3 file, a job as JSON, or - for standard input.")
-]
-Shots = Annotated[Optional[int], typer.Option(help="Repetitions; 1024 by default.")]  # noqa: UP045  typer reads it at run time
-Seed = Annotated[Optional[int], typer.Option(help="Base seed of the simulation; minted if absent.")]  # noqa: UP045
-Backend = Annotated[
-    str, typer.Option("--backend", "-b", help="auto, or a name that `qurable backends` lists.")
-]
-Observables = Annotated[
-    Optional[list[str]],  # noqa: UP045
-    typer.Option(
-        "--observable", "-o", help="Estimate this Pauli label instead of sampling; may be repeated."
-    ),
-]
-Precision = Annotated[
-    Optional[float],  # noqa: UP045
-    typer.Option(help="Target standard error of estimates; 0 for the exact value."),
-]
-Parameters = Annotated[
-    Optional[list[str]],  # noqa: UP045
-    typer.Option("--parameter", "-p", help="A value for a parameter, as name=number; may be repeated."),
-]
-Key = Annotated[Optional[str], typer.Option(help="Idempotency key: the same key is the same job.")]  # noqa: UP045
-Project = Annotated[str, typer.Option(help="Public slug of letters, digits and dashes.")]
-Deadline = Annotated[Optional[float], typer.Option(help="Seconds in all, after which the job is given up.")]  # noqa: UP045
-Level = Annotated[Optional[int], typer.Option(min=0, max=3, help="Optimisation level of the transpiler.")]  # noqa: UP045
-Method = Annotated[Optional[str], typer.Option(help="Simulation method; automatic by default.")]  # noqa: UP045
-Strict = Annotated[bool, typer.Option("--strict", help="Exit with 3 where a lower rung than asked answered.")]
-
-
-def _job(
-    file: Path,
-    shots: int | None,
-    seed: int | None,
-    backend: str,
-    observables: list[str] | None,
-    precision: float | None,
-    parameters: list[str] | None,
-    key: str | None,
-    project: str,
-    deadline: float | None,
-    level: int | None,
-    method: str | None,
-) -> Any:
-    """The job that a command line describes."""
-    from qurable.cli.jobs import Wishes, read_job
-
-    return read_job(
-        file,
-        Wishes(
-            shots,
-            seed,
-            backend,
-            observables or [],
-            precision,
-            parameters or [],
-            key,
-            project,
-            deadline,
-            level,
-            method,
-        ),
-    )
+app.add_typer(budget)
+app.add_typer(rollout)
+app.add_typer(schedule)
 
 
 @app.command(epilog="example: qurable run bell.qasm --shots 1000 --seed 7 --backend aer --json")
-def run(
-    file: File,
-    shots: Shots = None,
-    seed: Seed = None,
-    backend: Backend = "auto",
-    observable: Observables = None,
-    precision: Precision = None,
-    parameter: Parameters = None,
-    key: Key = None,
-    project: Project = "default",
-    deadline: Deadline = None,
-    level: Level = None,
-    method: Method = None,
-    strict: Strict = False,
-    json: Json = False,
-) -> None:
+@with_wishes
+def run(file: File, wishes: Wishes, strict: Strict = False, json: Json = False) -> None:
     """Run a job and print its report; starts a local service if none runs."""
     from qurable.cli import show
+    from qurable.cli.jobs import read_job
+    from qurable.cli.service import said
+
+    with said(json=json):
+        asked = read_job(file, wishes)
 
     async def command(qurable: Qurable) -> int:
-        wishes = _job(
-            file,
-            shots,
-            seed,
-            backend,
-            observable,
-            precision,
-            parameter,
-            key,
-            project,
-            deadline,
-            level,
-            method,
-        )
-        job = await qurable.submit(wishes)
+        job = await qurable.submit(asked)
         with show.left_behind(job):
             await show.progress(job, quiet=json)
             report = await job.result()
         show.report(report, json=json)
         return 3 if report.degraded and strict else 0
 
-    _with_service(command, json=json, start=True)
+    with_service(command, json=json, start=True)
 
 
 @app.command(epilog="example: qurable submit bell.qasm --backend fake_torino --key night-17")
-def submit(
-    file: File,
-    shots: Shots = None,
-    seed: Seed = None,
-    backend: Backend = "auto",
-    observable: Observables = None,
-    precision: Precision = None,
-    parameter: Parameters = None,
-    key: Key = None,
-    project: Project = "default",
-    deadline: Deadline = None,
-    level: Level = None,
-    method: Method = None,
-    json: Json = False,
-) -> None:
+@with_wishes
+def submit(file: File, wishes: Wishes, json: Json = False) -> None:
     """Start a job and print its id; it runs without this terminal."""
     from qurable.cli import show
+    from qurable.cli.jobs import read_job
+    from qurable.cli.service import said
+
+    with said(json=json):
+        asked = read_job(file, wishes)
 
     async def command(qurable: Qurable) -> int:
-        wishes = _job(
-            file,
-            shots,
-            seed,
-            backend,
-            observable,
-            precision,
-            parameter,
-            key,
-            project,
-            deadline,
-            level,
-            method,
-        )
-        job = await qurable.submit(wishes)
+        job = await qurable.submit(asked)
         show.status(await job.status(), json=json)
         return 0
 
-    _with_service(command, json=json)
+    with_service(command, json=json)
+
+
+app.command(epilog="example: qurable batch jobs.jsonl --follow")(batch)
+
+
+app.command(epilog="example: qurable route bell.qasm --backend ibm:torino --shots 4000")(route)
+
+
+app.command(
+    epilog="example: qurable optimize graph.gset --ansatz qaoa:2 --optimiser cobyla --seed 7 --follow"
+)(optimize)
+
+
+app.command(epilog="example: qurable loop loop-default-1f2e3d4c5b6a7988 --follow")(loop)
+
+
+app.command(epilog="example: qurable why default-1f2e3d4c5b6a7988")(why)
 
 
 @app.command(epilog="example: qurable status default-1f2e3d4c5b6a7988 --follow")
@@ -199,7 +117,7 @@ def status(
         show.status(await qurable.status(job_id), json=json)
         return 0
 
-    _with_service(command, json=json)
+    with_service(command, json=json)
 
 
 @app.command(epilog="example: qurable result default-1f2e3d4c5b6a7988 --json")
@@ -226,7 +144,7 @@ def result(
         show.report(report, json=json)
         return 3 if report.degraded and strict else 0
 
-    _with_service(command, json=json, start=wait)
+    with_service(command, json=json, start=wait)
 
 
 async def _finished(qurable: Qurable, job_id: str) -> Results:
@@ -250,7 +168,12 @@ def cancel(job_id: JobId, json: Json = False) -> None:
         show.status(await qurable.status(job_id), json=json)
         return 0
 
-    _with_service(command, json=json)
+    with_service(command, json=json)
+
+
+app.command(epilog="example: qurable approve default-1f2e3d4c5b6a7988 --as grace --reason reviewed --cap 60")(
+    approve
+)
 
 
 @app.command("list", epilog="example: qurable list --state running --limit 20")
@@ -270,7 +193,7 @@ def list_jobs(
         )
         return 0
 
-    _with_service(command, json=json)
+    with_service(command, json=json)
 
 
 @app.command(epilog="example: qurable backends --json")
@@ -282,11 +205,74 @@ def backends(json: Json = False) -> None:
         show.backends(await qurable.backends(), json=json)
         return 0
 
-    _with_service(command, json=json, start=True)
+    with_service(command, json=json, start=True)
 
 
-def _with_service(command: Callable[[Qurable], Awaitable[int]], *, json: bool, start: bool = False) -> None:
-    """Run a command against the service, turn errors into exit codes, and leave."""
-    from qurable.cli.service import run_command
+@app.command(epilog="example: qurable emulate --queue 600 --speed 60")
+def emulate(
+    port: Annotated[int, typer.Option(help="Of 127.0.0.1; 0 takes a free one.")] = 8917,
+    home: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Folder of its jobs; `emulator` in the data folder by default."),
+    ] = None,
+    speed: Annotated[Optional[float], typer.Option(help="Seconds of its clock per real second.")] = None,  # noqa: UP045
+    queue: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Seconds that every job waits behind other people's."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Emulate IBM Runtime on this machine until Ctrl-C: queues, prices and faults for the real client."""
+    _with_application("emulate", port=port, home=home, speed=speed, queue=queue, json_output=json)
 
-    raise typer.Exit(run_command(command, json=json, start=start))
+
+@app.command(epilog="example: qurable rehearse bell.qasm --backend ibm:brisbane --runs 50 --seed 7")
+def rehearse(
+    file: Annotated[
+        Path,
+        typer.Argument(help="An OpenQASM 2 or 3 file, a job as JSON, or jobs that run together as *.jsonl."),
+    ],
+    backend: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--backend", "-b", help="ibm or ibm:<device>; what the job names, else ibm."),
+    ] = None,
+    shots: Shots = None,
+    runs: Annotated[int, typer.Option(help="Moments of the month at which the job is run.")] = 20,
+    seed: Annotated[int, typer.Option(help="Of the weather: the same seed draws the same month.")] = 7,
+    weather: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="What a month is like, as JSON; a guess by default."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Run a job under a month of emulated queues, outages and faults, and say what it would cost and take."""
+    _with_application(
+        "rehearse",
+        file=file,
+        backend=backend,
+        shots=shots,
+        runs=runs,
+        seed=seed,
+        weather=weather,
+        json_output=json,
+    )
+
+
+def _with_application(name: str, *, json_output: bool, **options: Any) -> None:
+    """Run a command of the application, where that is installed beside the wheel."""
+    from importlib.metadata import entry_points
+
+    from qurable.cli.service import complain
+    from qurable.errors import HybridError, ServiceUnreachable
+    from qurable.names import COMMANDS_GROUP
+
+    found = next(iter(entry_points(group=COMMANDS_GROUP, name=name)), None)
+    try:
+        if found is None:
+            raise ServiceUnreachable(
+                f"this is the client alone; `qurable {name}` needs more: install the application"
+            )
+        code: int | None = found.load()(json_output=json_output, **options)
+    except HybridError as error:
+        raise typer.Exit(complain(error, json=json_output)) from None
+    raise typer.Exit(code or 0)

@@ -2,36 +2,23 @@
 
 import json
 import sys
-from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from qurable.cli.limits import read_job_budget
+from qurable.cli.options import Wishes
 from qurable.contracts.base import explain
 from qurable.contracts.circuits import MAX_TEXT_BYTES, Circuit
 from qurable.contracts.jobs import parse_request
+from qurable.contracts.mitigation import READOUT
+from qurable.contracts.problems import MAX_PROBLEM_TEXT, PROBLEM_KINDS
 from qurable.contracts.reports import State
 from qurable.errors import RequestRejected
-from qurable.requests import AnyJob, as_circuit, estimate, sample
+from qurable.requests import AnyJob, as_circuit, estimate, sample, solve
 
-
-@dataclass(frozen=True)
-class Wishes:
-    """The options of `run` and `submit`."""
-
-    shots: int | None
-    seed: int | None
-    backend: str
-    observables: list[str]
-    precision: float | None
-    parameters: list[str]
-    key: str | None
-    project: str
-    deadline: float | None
-    level: int | None
-    method: str | None
+_PROGRAMS = frozenset({".lp", ".mps"})
 
 
 def read_job(file: Path, wishes: Wishes) -> AnyJob:
@@ -42,8 +29,10 @@ def read_job(file: Path, wishes: Wishes) -> AnyJob:
     """
     if file.suffix == ".json":
         return _from_document(file, wishes)
+    if file.suffix in _PROGRAMS:
+        return _solve({"kind": "linear_program", "format": file.suffix[1:], "text": _text_of(file)}, wishes)
     circuit = _read_circuit(file)
-    values = dict(map(_parameter, wishes.parameters)) or None
+    values = dict(map(_parameter, wishes.parameters or [])) or None
     if wishes.observables:
         shots_or_precision = (
             {"shots": wishes.shots} if wishes.shots is not None else {"precision": wishes.precision}
@@ -73,12 +62,64 @@ def _options(wishes: Wishes) -> dict[str, Any]:
     options: dict[str, Any] = {"backend": wishes.backend, "seed": wishes.seed, "project": wishes.project}
     if wishes.key is not None:
         options["key"] = wishes.key
+    if wishes.user is not None:
+        options["user"] = wishes.user
+    if wishes.budget:
+        options["budget"] = read_job_budget(wishes.budget)
     if wishes.deadline is not None:
-        options["limits"] = {"total": timedelta(seconds=wishes.deadline)}
+        options["limits"] = {"total": wishes.deadline}
     if wishes.level is not None:
         options["transpile"] = {"level": wishes.level}
     if wishes.method is not None:
         options["simulator"] = {"method": wishes.method}
+    if wishes.ibm:
+        options["ibm"] = _named_options("--ibm", wishes.ibm)
+    if wishes.data_class is not None:
+        options["data_class"] = wishes.data_class
+    if wishes.fallback:
+        options["fallback"] = _fallback(wishes.fallback)
+    if wishes.checks is not None:
+        options["checks"] = _json_of(wishes.checks)
+    if wishes.mitigation:
+        options["mitigation"] = _mitigation(wishes.mitigation)
+    return options
+
+
+def _mitigation(words: list[str]) -> dict[str, Any]:
+    """What is mitigated by its name, and options such as `max_age=12h`."""
+    options = _named_options("--mitigation", [word for word in words if word != READOUT])
+    return {"readout": "reported", **options} if READOUT in words else options
+
+
+def _fallback(words: list[str]) -> dict[str, Any]:
+    """A policy by its name, and wishes such as `kinds=simulator,classical`."""
+    named = [word for word in words if "=" in word]
+    options = _named_options("--fallback", named)
+    for policy in (word for word in words if "=" not in word):
+        options["policy"] = policy
+    if isinstance(options.get("kinds"), str):
+        options["kinds"] = options["kinds"].split(",")
+    return options
+
+
+def _named_options(flag: str, words: list[str]) -> dict[str, Any]:
+    """Options from words such as `resilience_level=1` and `dynamical_decoupling.sequence_type=XY4`."""
+    options: dict[str, Any] = {}
+    for word in words:
+        path, equals, text = word.partition("=")
+        if not equals:
+            raise RequestRejected(f"{flag} {word!r} is not name=value")
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        *groups, name = path.split(".")
+        inner = options
+        for group in groups:
+            inner = inner.setdefault(group, {})
+            if not isinstance(inner, dict):
+                raise RequestRejected(f"{flag} {word!r}: {group!r} was given a value of its own before")
+        inner[name] = value
     return options
 
 
@@ -90,6 +131,32 @@ def _read_circuit(file: Path) -> Circuit:
     return as_circuit(file)
 
 
+def _text_of(file: Path) -> str:
+    """The text of a program; HiGHS itself reads it in a child."""
+    if not file.is_file():
+        raise RequestRejected(f"there is no file {str(file)!r}")
+    with file.open(encoding="utf-8", errors="replace") as opened:
+        return opened.read(MAX_PROBLEM_TEXT + 1)
+
+
+def _solve(problem: dict[str, Any], wishes: Wishes) -> AnyJob:
+    """A job that answers a problem without a circuit."""
+    given = {
+        "--shots": wishes.shots,
+        "--precision": wishes.precision,
+        "--observable": wishes.observables,
+        "--parameter": wishes.parameters,
+        "--level": wishes.level,
+        "--method": wishes.method,
+    }
+    strange = [name for name, value in given.items() if value not in (None, [])]
+    if strange:
+        raise RequestRejected(
+            f"{', '.join(strange)} belong to circuits, and a problem alone has none: leave them out, or write a job with `pub`"
+        )
+    return solve(problem, **_options(wishes))
+
+
 def _parameter(word: str) -> tuple[str, float]:
     name, _, number = word.partition("=")
     try:
@@ -99,22 +166,32 @@ def _parameter(word: str) -> tuple[str, float]:
 
 
 def _from_document(file: Path, wishes: Wishes) -> AnyJob:
-    if not file.is_file():
-        raise RequestRejected(f"there is no file {str(file)!r}")
+    document = _json_of(file)
+    if not isinstance(document, dict):
+        raise RequestRejected(f"{str(file)!r} holds no job: a job is a JSON object")
     try:
-        document = json.loads(file.read_bytes())
-        if not isinstance(document, dict):
-            raise RequestRejected(f"{str(file)!r} holds no job: a job is a JSON object")
+        if document.get("kind") in PROBLEM_KINDS:
+            return _solve(document, wishes)
         given = {
             name: value for name, value in _options(wishes).items() if value not in (None, "auto", "default")
         }
         return parse_request({**document, **given})
+    except ValidationError as failure:
+        raise RequestRejected(explain(failure, "the job")) from None
+
+
+def _json_of(file: Path) -> Any:
+    """What a JSON file holds."""
+    if not file.is_file():
+        raise RequestRejected(f"there is no file {str(file)!r}")
+    try:
+        return json.loads(file.read_bytes())
     except json.JSONDecodeError as failure:
         raise RequestRejected(
             f"{str(file)!r}, line {failure.lineno}, column {failure.colno}: {failure.msg}"
         ) from None
-    except ValidationError as failure:
-        raise RequestRejected(explain(failure, "the job")) from None
+    except UnicodeDecodeError:
+        raise RequestRejected(f"{str(file)!r} is not UTF-8, as JSON has to be") from None
 
 
 def read_states(words: list[str]) -> tuple[State, ...]:

@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import json as json_module
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from importlib.metadata import entry_points
 from typing import Any
+
+import typer
 
 from qurable.client import Qurable
 from qurable.errors import (
@@ -89,10 +91,29 @@ def complain(error: HybridError, *, json: bool, program: str = "qurable") -> int
     return FAILED
 
 
+@contextlib.contextmanager
+def said(*, json: bool) -> Iterator[None]:
+    """Say what is refused of a command line, and leave: the service is not looked for."""
+    try:
+        yield
+    except HybridError as error:
+        raise typer.Exit(complain(error, json=json)) from None
+
+
 def _state(error: HybridError) -> str:
     return "cancelled" if isinstance(error, JobCancelled) else "failed"
 
 
 _REFUSALS = frozenset(
-    {"RequestRejected", "CircuitRejected", "UnsupportedCircuit", "UnknownBackend", "JobTooLarge", "KeyReused"}
+    {
+        "RequestRejected",
+        "CircuitRejected",
+        "UnsupportedCircuit",
+        "UnknownBackend",
+        "JobTooLarge",
+        "SurvivalTooLow",
+        "PreflightRefused",
+        "GuardrailBroken",
+        "KeyReused",
+    }
 )

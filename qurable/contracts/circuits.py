@@ -140,7 +140,9 @@ class CircuitTraits(Contract):
         two_qubit_gates: Operations on two qubits, with definitions expanded.
         measurements: Measure operations.
         is_clifford: Every gate is Clifford (measurement, reset and classical control allowed).
+        is_clifford_when_bound: It is, or becomes so where its free angles are bound to quarter turns.
         is_dynamic: It measures and goes on, resets, or has classical control flow: every shot is run anew.
+        has_control_flow: It branches or loops at run time.
         parameters: Number of free parameters.
         schmidt_ranks_log2: For each cut between qubit k and k + 1, log2 of an upper bound on the bond
             dimension a matrix product state needs; empty where it was not worth computing.
@@ -155,7 +157,9 @@ class CircuitTraits(Contract):
     two_qubit_gates: int
     measurements: int
     is_clifford: bool
+    is_clifford_when_bound: bool = False
     is_dynamic: bool
+    has_control_flow: bool = False
     parameters: int
     schmidt_ranks_log2: tuple[float, ...] = ()
     widest_gate: int = 0

@@ -8,9 +8,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, TypeAdapter, field_validator, model_validator
 
 from qurable.contracts.base import SCHEMA_VERSION, Contract, digest
+from qurable.contracts.budgets import JobBudget
+from qurable.contracts.checks import Checks
+from qurable.contracts.fallback import Fallback
+from qurable.contracts.ibm import IbmOptions
+from qurable.contracts.mitigation import Mitigation
 from qurable.contracts.problems import Problem
 from qurable.contracts.pubs import EstimatePub, SamplePub
-from qurable.names import PROJECT_PATTERN
+from qurable.names import DATA_CLASS_PATTERN, PROJECT_PATTERN, USER_PATTERN
 
 MAX_PUBS = 10_000
 MAX_SEED = 2**31 - 1
@@ -133,6 +138,10 @@ class Hooks(Contract):
     after: Hook | None = None
 
 
+_LATER = ("ibm", "user", "budget", "fallback", "checks", "data_class", "mitigation", "seeds")
+"""Fields that older clients do not say: a job that leaves them out has the digest it always had."""
+
+
 def mint_key() -> str:
     """A fresh idempotency key."""
     return secrets.token_hex(16)
@@ -142,11 +151,19 @@ class _Job(Contract):
     schema_version: int = SCHEMA_VERSION
     backend: BackendName | Requirements = AUTO
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
+    seeds: tuple[Annotated[int, Field(ge=0, le=MAX_SEED)], ...] = ()
     transpile: TranspileOptions = TranspileOptions()
     simulator: SimulatorOptions = SimulatorOptions()
+    ibm: IbmOptions = IbmOptions()
     limits: Limits = Limits()
     key: str = Field(default_factory=mint_key, min_length=1, max_length=200)
     project: str = Field(default="default", pattern=PROJECT_PATTERN)
+    user: str = Field(default="", pattern=USER_PATTERN)
+    data_class: str = Field(default="", pattern=DATA_CLASS_PATTERN)
+    budget: JobBudget = JobBudget()
+    fallback: Fallback = Fallback()
+    checks: Checks = Checks()
+    mitigation: Mitigation = Mitigation()
     labels: dict[str, str] = Field(default_factory=dict)
     priority: int = Field(default=3, ge=1, le=5)
     hooks: Hooks = Hooks()
@@ -158,6 +175,31 @@ class _Job(Contract):
             raise ValueError("at most 32 labels, names of 64 and values of 256 characters")
         return labels
 
+    @model_validator(mode="after")
+    def _seeds_fit(self) -> Self:
+        if not self.seeds:
+            return self
+        if self.seed is not None:
+            raise ValueError("give `seed` or `seeds`, not both")
+        due = sum(pub.bindings.size for pub in getattr(self, "pubs", ()))
+        if len(self.seeds) != due:
+            raise ValueError(
+                f"`seeds` has {len(self.seeds)} seeds for {due} bindings: give one for each, or `seed` alone"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _counts_to_mitigate(self) -> Self:
+        kind = getattr(self, "kind", "sample")
+        if self.mitigation.readout != "none" and kind != "sample":
+            way_out = (
+                "ask IBM's hardware for ibm.resilience_level 1 or ibm.resilience.measure_mitigation"
+                if kind == "estimate"
+                else "its answer is one of the assignments that were read; sample the circuit to have its counts mitigated"
+            )
+            raise ValueError(f"mitigation.readout corrects counts, and this is a job to {kind}: {way_out}")
+        return self
+
     @property
     def job_id(self) -> str:
         """The job's id: unique for ever per project and idempotency key, and free of user text."""
@@ -166,7 +208,8 @@ class _Job(Contract):
     @property
     def body_hash(self) -> str:
         """What must be equal for a reused key to mean the same job: everything but key and labels."""
-        return digest(self.model_dump_json(exclude={"key", "labels", "schema_version"}))
+        unsaid = {name for name in _LATER if getattr(self, name) == type(self).model_fields[name].default}
+        return digest(self.model_dump_json(exclude={"key", "labels", "schema_version", *unsaid}))
 
     @property
     def asked(self) -> str:
@@ -183,8 +226,16 @@ class SampleJob(_Job):
         backend: `auto`, a backend's name, or requirements.
         seed: Base of the simulator's seeds: binding i of the job runs with seed + 2113 i. Minted and
             reported if absent.
+        seeds: The seed of every binding, over all pubs, in the place of `seed`; as batches run them.
+        ibm: How IBM's hardware runs it.
         key: Idempotency key; the same key means the same job.
         project: Public slug, lower case letters, digits and dashes.
+        user: On whose account it is booked, a slug like the project's; empty for nobody's in particular.
+        data_class: How confidential it is, a slug such as public or internal; rules of approval may look at it.
+        budget: What all its submissions to places that cost money may cost together.
+        fallback: What may answer where the place that was asked does not.
+        checks: What the answer has to stand up to, beyond what is always looked at.
+        mitigation: How the counts are mitigated after the run; results keep them as they were read, too.
         labels: The caller's own marks, kept out of Temporal and providers.
         priority: 1 is first, 5 last.
     """
@@ -224,6 +275,11 @@ def parse_request(document: Any) -> SampleJob | EstimateJob | SolveJob:
     return _ADAPTER.validate_python(document)
 
 
+def parse_request_text(document: bytes | str) -> SampleJob | EstimateJob | SolveJob:
+    """A request from JSON, at an edge: unknown fields are refused."""
+    return _ADAPTER.validate_json(document)
+
+
 def read_request(document: bytes | str) -> SampleJob | EstimateJob | SolveJob:
     """A request from the bytes another process wrote: unknown fields are ignored."""
     return _ADAPTER.validate_json(document, extra="ignore")
@@ -248,6 +304,7 @@ class JobHead(Contract):
         limits: As in the request.
         hooks: As in the request.
         priority: As in the request.
+        mode: Of IBM's hardware, as in the request.
     """
 
     schema_version: int
@@ -259,6 +316,7 @@ class JobHead(Contract):
     limits: Limits = Limits()
     hooks: Hooks = Hooks()
     priority: int = 3
+    mode: Literal["job", "batch", "session"] = "job"
 
     @classmethod
     def of(cls, request: SampleJob | EstimateJob | SolveJob) -> Self:
@@ -273,4 +331,5 @@ class JobHead(Contract):
             limits=request.limits,
             hooks=request.hooks,
             priority=request.priority,
+            mode=request.ibm.mode,
         )

@@ -5,6 +5,7 @@ a circuit answers; without it, qubit i does. A measured 1 is the binary value 1 
 eigenvalue -1 there.
 """
 
+import math
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
@@ -15,6 +16,9 @@ from qurable.contracts.base import Contract
 from qurable.contracts.observables import PauliTerm
 
 MAX_PROBLEM_TEXT = 8 * 2**20
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+"""A weight; an infinite one, or one that is no number, would make every answer as good as any other."""
 
 
 class Sense(StrEnum):
@@ -52,9 +56,9 @@ class Qubo(_Variables):
 
     kind: Literal["qubo"] = "qubo"
     sense: Sense = Sense.MINIMIZE
-    linear: tuple[float, ...]
-    quadratic: tuple[tuple[int, int, float], ...] = ()
-    offset: float = 0.0
+    linear: tuple[Finite, ...]
+    quadratic: tuple[tuple[int, int, Finite], ...] = ()
+    offset: Finite = 0.0
 
     @model_validator(mode="after")
     def _indices(self) -> Self:
@@ -67,9 +71,9 @@ class Ising(_Variables):
 
     kind: Literal["ising"] = "ising"
     sense: Sense = Sense.MINIMIZE
-    h: tuple[float, ...]
-    couplings: tuple[tuple[int, int, float], ...] = ()
-    offset: float = 0.0
+    h: tuple[Finite, ...]
+    couplings: tuple[tuple[int, int, Finite], ...] = ()
+    offset: Finite = 0.0
 
     @model_validator(mode="after")
     def _indices(self) -> Self:
@@ -88,7 +92,7 @@ class MaxCut(_Variables):
     kind: Literal["maxcut"] = "maxcut"
     sense: Literal[Sense.MAXIMIZE] = Sense.MAXIMIZE
     num_nodes: int = Field(ge=1)
-    edges: tuple[tuple[int, int, float], ...]
+    edges: tuple[tuple[int, int, Finite], ...]
 
     @model_validator(mode="after")
     def _indices(self) -> Self:
@@ -140,7 +144,7 @@ class LadderTerm(Contract):
     """
 
     operators: tuple[tuple[int, Literal["+", "-"]], ...]
-    coefficient: float
+    coefficient: Finite
 
 
 class FermionicHamiltonian(_Variables):
@@ -158,7 +162,7 @@ class FermionicHamiltonian(_Variables):
     num_modes: int = Field(ge=1)
     terms: tuple[LadderTerm, ...]
     mapping: Literal["jordan_wigner", "parity"] = "jordan_wigner"
-    offset: float = 0.0
+    offset: Finite = 0.0
 
     @model_validator(mode="after")
     def _within(self) -> Self:
@@ -184,6 +188,9 @@ class KernelData(_Variables):
             raise ValueError("train and test are matrices: one row per point, one column per feature")
         if self.test is not None and self.test.shape[1] != self.train.shape[1]:
             raise ValueError(f"test has {self.test.shape[1]} features, train has {self.train.shape[1]}")
+        points = (*self.train.values, *(() if self.test is None else self.test.values))
+        if not all(map(math.isfinite, points)):
+            raise ValueError("train and test hold finite numbers only")
         return self
 
 
@@ -191,6 +198,11 @@ Problem = Annotated[
     Qubo | Ising | MaxCut | LinearProgram | PauliHamiltonian | FermionicHamiltonian | KernelData,
     Field(discriminator="kind"),
 ]
+
+PROBLEM_KINDS = frozenset(
+    {"qubo", "ising", "maxcut", "linear_program", "pauli_hamiltonian", "fermionic_hamiltonian", "kernel"}
+)
+"""What tells a problem's document from a job's."""
 
 
 class ProblemAnswer(Contract):
@@ -205,7 +217,9 @@ class ProblemAnswer(Contract):
         feasible: Whether the assignment satisfies every constraint; None where there is no assignment.
         violations: The constraints it breaks, by name.
         bound: Best known bound on the optimum, None where none is known.
+        gap: How far the objective can be from the optimum at most, in its own unit; None without a bound.
         samples_considered: Distinct assignments among which this one was chosen.
+        matrix: Of a kernel: similarities of `train` with itself, or of `test` (rows) with `train` (columns).
     """
 
     kind: str
@@ -216,4 +230,6 @@ class ProblemAnswer(Contract):
     feasible: bool | None = None
     violations: tuple[str, ...] = ()
     bound: float | None = None
+    gap: float | None = None
     samples_considered: int = 0
+    matrix: FloatArray | None = None

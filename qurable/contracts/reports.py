@@ -1,17 +1,26 @@
 """What a caller gets back: where a job stands, and the report at its end."""
 
+import operator
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from qurable.contracts.approvals import Approval, Question
 from qurable.contracts.base import SCHEMA_VERSION, Contract
+from qurable.contracts.changes import Change
+from qurable.contracts.checks import Verdict
+from qurable.contracts.confidence import Confidence, Survival
 from qurable.contracts.errors import ErrorDocument
+from qurable.contracts.executions import EarlierAnswer, Incident, Phase, Seconds
+from qurable.contracts.explanations import Contender, ErrorBudget, Explanation
+from qurable.contracts.mitigation import MitigationRecord
 from qurable.contracts.problems import ProblemAnswer
 from qurable.contracts.results import PubResult, readable, to_primitive_result
 from qurable.contracts.routes import Route
 from qurable.contracts.targets import AnswerKind
+from qurable.contracts.twins import TwinRecord
 
 if TYPE_CHECKING:
     from qiskit.primitives import PrimitiveResult
@@ -119,6 +128,7 @@ class CircuitProvenance(Contract):
         cache: `hit`, `miss` or `off`.
         saved_seconds: What the cache saved: the first transpilation less the look-up.
         seed: Base seed of the pub's simulation: binding j ran with seed + 2113 j.
+        survival: On the device it was compiled for; None for a place without errors.
         notes: What else is worth knowing, such as truncation of a matrix product state.
     """
 
@@ -136,6 +146,7 @@ class CircuitProvenance(Contract):
     cache: str
     saved_seconds: float = 0.0
     seed: int | None = None
+    survival: Survival | None = None
     notes: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -155,7 +166,8 @@ class Provenance(Contract):
         submission: Tag of the submission that answered.
         provider_job: The provider's id of it.
         versions: Of Python and the libraries that decide the answer.
-        circuits: One entry per pub.
+        circuits: One entry per pub; empty where no circuit was run for this job.
+        earlier: The job whose answer this is, where it came from the cache; its own report has the rest.
     """
 
     request: str
@@ -172,6 +184,47 @@ class Provenance(Contract):
     provider_job: str = ""
     versions: dict[str, str] = Field(default_factory=dict)
     circuits: tuple[CircuitProvenance, ...] = ()
+    earlier: EarlierAnswer | None = None
+
+
+class ProviderRecord(Contract):
+    """One job at a provider: what it was, when it really ran, and what it cost.
+
+    Attributes:
+        id: The provider's job id, empty where none was ever known.
+        backend: Where it ran.
+        account: Label of the account that pays.
+        session: The provider's id of the session or batch it ran in.
+        state: Where it stood when it was last looked at.
+        attempts: How often it was sent; more than one where an answer was lost.
+        created: When the provider took it (the provider's clock, UTC).
+        started: When it began on the QPU.
+        finished: When it ended.
+        queue_seconds: From `created` to `started`.
+        estimated: QPU seconds expected before it was sent.
+        reserved: QPU seconds reserved for it, after which the provider ends it.
+        qpu_seconds: What it is charged for, None while the provider does not say.
+        usage_complete: Whether that is final.
+        price: QPU seconds times the account's price, None where nobody said one.
+        currency: Of the price.
+    """
+
+    id: str
+    backend: str
+    account: str = ""
+    session: str = ""
+    state: Phase
+    attempts: int = 1
+    created: datetime | None = None
+    started: datetime | None = None
+    finished: datetime | None = None
+    queue_seconds: float | None = None
+    estimated: Seconds | None = None
+    reserved: int | None = None
+    qpu_seconds: float | None = None
+    usage_complete: bool = False
+    price: float | None = None
+    currency: str = ""
 
 
 class Attempt(Contract):
@@ -193,20 +246,36 @@ class JobReport(Contract):
         asked: Backend preference in one line.
         served_by: Who answered.
         answer_kind: What sort of place that is.
-        degraded: Whether a lower rung than asked answered.
+        degraded: Whether a lower rung than asked answered, or the answer was down-ranked.
         because: Why it came from there, in one sentence.
         results: One per pub. Empty where they are kept in the store for their size; the client fetches them.
         results_in_store: Bytes of the results where they are kept in the store.
         answer: In the problem's terms, where the job carried a problem.
+        confidence: How far it can be trusted, per pub; empty where the place that answered does not say.
+        mitigation: How the counts were mitigated, or why not; None, and not said in documents, where nobody asked for it.
+        twins: What rode along to measure how far it can be trusted, and at what cost; its records of confidence are with the others.
+        verdict: What was made of the answer, and by which rule; None where an older worker answered, or nobody did.
+        explanation: How it came about, in plain sentences.
+        error_budget: How far it is off, by source, and what would halve that.
+        against: The answer, and the best classical one that is known of, by cost, time and quality.
         derived: What the caller's own post-processing returned.
         route: The recorded plan.
         tried: Rungs that did not answer.
+        changes: What was changed about it on each rung after something had failed there, in order; not all has to have
+            helped.
         events: Every state change with its time.
         stages: Every stage with its times.
         durations: Queue, compile, run and post-processing time.
         provenance: What is needed to run it again.
+        provider_jobs: Every job that was meant for, or sent to, a place that costs money, on every rung.
+        approvals: What somebody was asked about it, and what was decided.
+        incidents: Jobs at a provider that nobody wanted: found, cancelled, and what they cost.
+        qpu_seconds: Sum over provider jobs and incidents, as far as it is known.
+        price: Sum of the prices, None where one is not known.
+        currency: Of the price.
         warnings: What the caller should know.
         labels: The caller's own marks.
+        shadow_of: The job whose answer this one is compared with, by a rollout rule; empty for most.
         error: Why there is no answer.
     """
 
@@ -223,15 +292,30 @@ class JobReport(Contract):
     results: tuple[PubResult, ...] = ()
     results_in_store: int = 0
     answer: ProblemAnswer | None = None
+    confidence: tuple[Confidence, ...] = ()
+    mitigation: MitigationRecord | None = Field(default=None, exclude_if=lambda value: value is None)
+    twins: tuple[TwinRecord, ...] = Field(default=(), exclude_if=operator.not_)
+    verdict: Verdict | None = None
+    explanation: Explanation | None = None
+    error_budget: ErrorBudget = ErrorBudget()
+    against: tuple[Contender, ...] = ()
     derived: Any = None
     route: Route = Route(rungs=())
     tried: tuple[Attempt, ...] = ()
+    changes: tuple[Change, ...] = ()
     events: tuple[JobEvent, ...] = ()
     stages: tuple[StageRecord, ...] = ()
     durations: Durations = Durations()
     provenance: Provenance | None = None
+    provider_jobs: tuple[ProviderRecord, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    qpu_seconds: float = 0.0
+    price: float | None = None
+    currency: str = ""
     warnings: tuple[str, ...] = ()
     labels: dict[str, str] = Field(default_factory=dict)
+    shadow_of: str = ""
     error: ErrorDocument | None = None
 
     def counts(self, pub: int = 0, index: int = 0) -> dict[str, int]:
@@ -271,6 +355,7 @@ class JobStatus(Contract):
         attempt: Attempt of the pending stage, from 1.
         last_failure: Why its last attempt ended, such as a queue position.
         events: State changes so far.
+        question: What it waits for somebody's word about, if it does.
     """
 
     id: str
@@ -283,10 +368,11 @@ class JobStatus(Contract):
     attempt: int = 1
     last_failure: str = ""
     events: tuple[JobEvent, ...] = ()
+    question: Question | None = None
 
 
 class JobSummary(Contract):
-    """A job in a list."""
+    """A job in a list; `shadow_of` is the job that it is the shadow of, empty for most."""
 
     id: str
     project: str
@@ -297,3 +383,4 @@ class JobSummary(Contract):
     accepted: datetime
     ended: datetime | None = None
     labels: dict[str, str] = Field(default_factory=dict)
+    shadow_of: str = ""

@@ -10,6 +10,7 @@ from pydantic import Field, TypeAdapter
 
 from qurable.contracts.arrays import BitArrays, FloatArray, size_of
 from qurable.contracts.base import Contract
+from qurable.contracts.mitigation import QuasiDistributions
 
 if TYPE_CHECKING:
     from qiskit.primitives import PrimitiveResult
@@ -31,6 +32,8 @@ class SampleResult(Contract):
         registers: In order of declaration.
         bit_order: Said in the document, so that nobody guesses.
         metadata: The circuit's own metadata.
+        mitigated: What mitigation made of the counts; None, and not said in documents, where nobody asked for it or it was
+            skipped.
     """
 
     kind: Literal["sample"] = "sample"
@@ -39,6 +42,7 @@ class SampleResult(Contract):
     registers: tuple[RegisterResult, ...]
     bit_order: Literal["rightmost character is bit 0"] = "rightmost character is bit 0"
     metadata: dict[str, Any] = Field(default_factory=dict)
+    mitigated: QuasiDistributions | None = Field(default=None, exclude_if=lambda value: value is None)
 
     def register(self, name: str | None = None) -> BitArrays:
         """Shots of a register; of the only one if no name is given.
@@ -62,14 +66,44 @@ class SampleResult(Contract):
             tally[word] = tally.get(word, 0) + 1
         return dict(sorted(tally.items(), key=lambda item: (-item[1], item[0])))
 
+    def quasi(self, index: int = 0, name: str | None = None) -> dict[str, float]:
+        """Mitigated weights of one element: over all registers as `counts` writes them, or over one that is named.
+
+        Raises:
+            ValueError: The counts were not mitigated.
+            KeyError: No such register.
+        """
+        if self.mitigated is None:
+            raise ValueError("these counts were not mitigated; the report's `mitigation` says why")
+        weights = self.mitigated.weights[index]
+        if name is None or len(self.registers) == 1:
+            return dict(weights)
+        names = [register.name for register in reversed(self.registers)]
+        if name not in names:
+            raise KeyError(f"no register {name!r} among {names[::-1]}")
+        at = names.index(name)
+        marginal: dict[str, float] = {}
+        for word, weight in weights.items():
+            outcome = word.split(" ")[at]
+            marginal[outcome] = marginal.get(outcome, 0.0) + weight
+        return marginal
+
 
 class ErrorOrigin(StrEnum):
-    """How an error bar arose."""
+    """How an error bar arose, or why there is none.
+
+    `shots` is the shot noise of what was measured, `target_precision` what was asked for, whatever was measured;
+    `ensemble` the spread over an ensemble of randomised circuits, `extrapolation` that of a fit to zero noise,
+    `bootstrap` the spread over resampled data. `exact` values have no error beside rounding; those of `truncation` have
+    no error bar, were computed without shots, and are off by what was cut off on the way: see the report's confidence.
+    """
 
     EXACT = "exact"
+    TRUNCATION = "truncation"
     SHOTS = "shots"
     TARGET_PRECISION = "target_precision"
     ENSEMBLE = "ensemble"
+    EXTRAPOLATION = "extrapolation"
     BOOTSTRAP = "bootstrap"
 
 
@@ -79,9 +113,9 @@ class EstimateResult(Contract):
     Attributes:
         shape: Broadcast shape of bindings and observables.
         evs: Values.
-        stds: Standard errors; 0 only where the value is exact.
+        stds: Standard errors; 0 only where the value was computed without shots.
         error_origin: How the standard errors arose.
-        shots: Per measured group, 0 where the value is exact.
+        shots: Per measured group, 0 where the value was computed without shots.
         target_precision: What was asked, None where shots were.
         metadata: The circuit's own metadata.
     """
@@ -120,6 +154,8 @@ def to_primitive_result(results: tuple[SampleResult | EstimateResult, ...]) -> "
                 entry.name: BitArray(entry.bits.to_numpy(), entry.bits.num_bits) for entry in result.registers
             }
             metadata = {"shots": result.shots, "circuit_metadata": dict(result.metadata)}
+            if result.mitigated is not None:
+                metadata["mitigated"] = result.mitigated.model_dump()
             pubs.append(SamplerPubResult(DataBin(**fields, shape=result.shape), metadata=metadata))
         else:
             data = DataBin(evs=_array(result.evs, np), stds=_array(result.stds, np), shape=result.shape)
@@ -155,7 +191,7 @@ def readable(result: SampleResult | EstimateResult) -> dict[str, Any]:
                 "counts": counts if result.shape else counts[0],
             }
         )
-    return {
+    document = {
         "kind": "sample",
         "shape": list(result.shape),
         "shots": result.shots,
@@ -163,3 +199,6 @@ def readable(result: SampleResult | EstimateResult) -> dict[str, Any]:
         "registers": registers,
         "metadata": result.metadata,
     }
+    if result.mitigated is not None:
+        document["mitigated"] = result.mitigated.model_dump(mode="json")
+    return document

@@ -5,10 +5,12 @@ from typing import Literal
 
 from pydantic import Field
 
+from qurable.contracts.approvals import Decision, Question
 from qurable.contracts.base import Contract
+from qurable.contracts.changes import Change
 from qurable.contracts.errors import ErrorDocument
-from qurable.contracts.executions import JobRef
-from qurable.contracts.jobs import JobHead
+from qurable.contracts.executions import Cancelled, Incident, JobRef, Phase
+from qurable.contracts.jobs import JobHead, JobRequest
 from qurable.contracts.reports import Attempt, JobReport, State
 from qurable.contracts.routes import Route
 
@@ -63,12 +65,42 @@ class StageCall(Contract):
         step: Names the call within the job; a step that has finished never runs again.
         rung: Position on the route.
         backend: Of the rung, for stages that belong to one.
+        ordinal: Which submission to the rung this is: 0, and one more for each deliberate resubmission.
+        session: The provider's id of the session or batch that it belongs to, empty for none.
+        changes: How many of the rung's recorded changes it is made with.
     """
 
     job_id: str
     step: str
     rung: int = 0
     backend: str = ""
+    ordinal: int = 0
+    session: str = ""
+    changes: int = 0
+
+
+class ChangeCall(Contract):
+    """Change something about a rung's job after a stage has failed, if something may be changed.
+
+    Attributes:
+        call: The stage of the change itself, with the ordinal, session and changes of the try that failed.
+        stage: That failed.
+        error: How.
+    """
+
+    call: StageCall
+    stage: str
+    error: ErrorDocument
+
+
+class Changed(Contract):
+    """What comes of it.
+
+    Attributes:
+        change: As it is written down; None where nothing may be changed any more.
+    """
+
+    change: Change | None = None
 
 
 class PrepareCall(Contract):
@@ -119,6 +151,47 @@ class Waited(Contract):
     """A wait is over; when the stage row says."""
 
 
+class Session(Contract):
+    """A session or batch at the provider.
+
+    Attributes:
+        id: The provider's id of it.
+    """
+
+    id: str
+
+
+class Withdrawn(Contract):
+    """What a withdrawal found, one entry per submission.
+
+    Attributes:
+        found: Those that the provider was asked about.
+        left: How many others it could not be asked about, since it refuses the account; the reconciler goes on with them.
+    """
+
+    found: tuple[Cancelled, ...] = ()
+    left: int = 0
+
+    @property
+    def all_done(self) -> bool:
+        """Whether everything had ended well before the withdrawal came."""
+        return not self.left and bool(self.found) and all(entry.final is Phase.DONE for entry in self.found)
+
+
+class ApprovalCall(Contract):
+    """Ask for somebody's word, or write down what was decided.
+
+    Attributes:
+        call: The stage.
+        question: What is asked.
+        decision: What was decided; None while nobody has.
+    """
+
+    call: StageCall
+    question: Question
+    decision: Decision | None = None
+
+
 class Submitted(Contract):
     """A rung's job was started, or adopted.
 
@@ -147,6 +220,18 @@ class WaitCall(Contract):
     run: timedelta
 
 
+class Billed(Contract):
+    """The part of a report that the workflow itself reads.
+
+    Attributes:
+        qpu_seconds: What the provider charges, as far as it is known.
+        state: How the job ended.
+    """
+
+    qpu_seconds: float = 0.0
+    state: State = State.COMPLETED
+
+
 class FinishCall(Contract):
     """Put a job's end together.
 
@@ -173,15 +258,76 @@ class ReadRequest(Contract):
     """A question to the store, answered by a short workflow.
 
     Attributes:
-        what: report, results (of finished pubs), events, jobs, or backends.
-        job_id: For the first three.
+        what: loop (its report), evaluations (of a loop), batch, batch_items (those that have ended), batch_report, report, why, results (of finished pubs), events,
+            jobs, backends, budgets, approvals, rollout, or route.
+        job_id: For the first seven; of the batch for the first three.
         project: For jobs: of this project alone.
         states: For jobs: in one of these states alone.
-        limit: For jobs: at most so many.
+        limit: For jobs and items: at most so many.
+        after: For items: those that ended after this one of the batch; for evaluations: of this iteration and later.
+        request: For route: the job that is planned and not run.
     """
 
-    what: Literal["report", "results", "events", "jobs", "backends"]
+    what: Literal[
+        "why",
+        "report",
+        "results",
+        "events",
+        "jobs",
+        "backends",
+        "budgets",
+        "rollout",
+        "route",
+        "approvals",
+        "batch",
+        "batch_items",
+        "batch_report",
+        "loop",
+        "evaluations",
+    ]
     job_id: str = ""
     project: str | None = None
     states: tuple[State, ...] = ()
     limit: int = Field(default=50, ge=1, le=1000)
+    after: int = 0
+    request: JobRequest | None = None
+
+
+class ReconcileCall(Contract):
+    """Look after what paid places have of this house, once.
+
+    Attributes:
+        heartbeat: The pass is given to another worker where one is silent for this long.
+    """
+
+    heartbeat: timedelta = Pace().heartbeat
+
+
+class Reconciled(Contract):
+    """What a pass of the reconciler found and did.
+
+    Attributes:
+        looked: Submissions whose story was not over.
+        young: Of these, left alone because they have only begun.
+        alive: Whose job runs; it looks after them itself.
+        unknown: Left alone because Temporal did not say whether their job runs.
+        unreached: Left for the next pass because the provider did not answer, or has not confirmed yet.
+        cancelled: Jobs at the provider that were cancelled because no job of ours wants them.
+        adopted: Jobs at the provider that were given back to their row.
+        settled: Jobs whose bill became final.
+        closed: Submissions and sessions whose story is over now.
+        orphans: Jobs at the provider of which this store knew nothing, cancelled.
+        incidents: Every job that nobody wanted, as far as this pass learnt something of it; 100 at most.
+    """
+
+    looked: int = 0
+    young: int = 0
+    alive: int = 0
+    unknown: int = 0
+    unreached: int = 0
+    cancelled: int = 0
+    adopted: int = 0
+    settled: int = 0
+    closed: int = 0
+    orphans: int = 0
+    incidents: tuple[Incident, ...] = ()

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from qurable.contracts.base import Contract
+from qurable.contracts.health import BackendHealth
 from qurable.names import Queue
 
 
@@ -81,6 +82,14 @@ class TargetSnapshot(Contract):
         dynamic_circuits: Whether it runs classical control flow and mid-circuit measurement.
         exact_values: Whether it can give expectation values without shots.
         max_shots: Most shots in one run.
+        rep_delay: Seconds between two shots where a job names none; None where it does not say.
+        solves_problems: Whether it answers the job's problem itself, and reads no circuit.
+        emulated: Whether it is a rehearsal on this house's machines of a place that costs money.
+        pending_jobs: Jobs in its queue when it was asked, None where it has none or does not say.
+        fractional_target: SHA-256 of the `TargetDocument` with fractional gates, None where it has none.
+        account: Label of the account that pays, empty where nobody does.
+        price_per_second: What a second on it costs, None where nobody said.
+        currency: Of the price.
         available: Whether it takes jobs now; the reason otherwise.
         version: Of the backend or its simulator.
         calibrated: When its properties were last updated.
@@ -88,6 +97,7 @@ class TargetSnapshot(Contract):
         submit_queue: Task queue that submits to it.
         run_queue: Task queue that waits for it, or runs it.
         description: One line for people.
+        health: How it has done of late, where backends are listed; a route's own look at it is in its verdicts.
     """
 
     name: str
@@ -98,6 +108,14 @@ class TargetSnapshot(Contract):
     dynamic_circuits: bool = False
     exact_values: bool = False
     max_shots: int = 1_000_000
+    rep_delay: float | None = None
+    solves_problems: bool = False
+    emulated: bool = False
+    pending_jobs: int | None = None
+    fractional_target: str | None = None
+    account: str = ""
+    price_per_second: float | None = None
+    currency: str = ""
     available: bool = True
     reason: str = ""
     version: str = ""
@@ -106,3 +124,9 @@ class TargetSnapshot(Contract):
     submit_queue: Queue = Queue.SUBMIT
     run_queue: Queue = Queue.HARDWARE
     description: str = Field(default="", max_length=500)
+    health: BackendHealth | None = None
+
+    @property
+    def reads_circuits(self) -> bool:
+        """Whether circuits are compiled for it."""
+        return not self.solves_problems and self.answer_kind is not AnswerKind.CACHE

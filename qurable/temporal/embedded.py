@@ -186,7 +186,7 @@ async def _listens(address: Address, log: Path, written: int) -> bool:
                     if _port_was_taken(log, written):
                         return False
                     raise ServiceUnreachable(f"the Temporal server ended at its start; see {log}")
-                if address.alive and await _serves(address):
+                if has_started(log, written) and address.alive and await _serves(address):
                     return True
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
     except TimeoutError:
@@ -194,6 +194,15 @@ async def _listens(address: Address, log: Path, written: int) -> bool:
         raise ServiceUnreachable(
             f"the Temporal server did not listen within {_START_SECONDS:g} s; see {log}"
         ) from None
+
+
+def has_started(log: Path, written: int) -> bool:
+    """Whether a server says in what it has written since that it listens.
+
+    That its port takes connections does not say so: it may be the server of another data folder that was faster to it, and
+    ours about to find that out.
+    """
+    return b"Temporal Server:" in log.read_bytes()[written:]
 
 
 def _port_was_taken(log: Path, written: int) -> bool:

@@ -38,6 +38,7 @@ async def test_an_interrupted_run_goes_on_with_the_services_worker(service: Serv
     assert result.document["state"] == "completed"
 
 
+@pytest.mark.long
 async def test_a_run_on_a_local_service_is_finished_by_the_next_command(home: Path) -> None:
     """Server and worker end with the command; the job is on disk, and its counts are what they would have been."""
     shell = environment(home, None) | {"QURABLE_GRACEFUL_STOP": "PT0.1S"}

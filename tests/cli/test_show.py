@@ -5,10 +5,12 @@ import re
 
 import pytest
 
-from qurable.cli import show
+from qurable.cli import printing, show
 from qurable.contracts.arrays import BitArrays, FloatArray, size_of
-from qurable.contracts.reports import JobStatus, State
+from qurable.contracts.executions import Seconds
+from qurable.contracts.reports import JobReport, JobStatus, State
 from qurable.contracts.results import ErrorOrigin, EstimateResult, RegisterResult, Results, SampleResult
+from qurable.contracts.twins import TwinRecord
 
 
 def _sampled(outcomes: list[int], shape: tuple[int, ...] = ()) -> SampleResult:
@@ -93,9 +95,34 @@ def test_what_users_write_is_not_read_as_markup(capsys: pytest.CaptureFixture[st
 def test_bars_leave_room_in_a_narrow_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(show._out, "width", 50)
+    monkeypatch.setattr(printing.out, "width", 50)
     drawn = _drawn(capsys, _sampled([0] * 30 + [63] * 15 + [1]))
 
     bars = [line for line in drawn.splitlines() if "█" in line]
     assert len(bars) == 3
     assert all(len(line) <= 50 and line.endswith("%") for line in bars)
+
+
+def test_a_report_says_what_a_twin_showed_and_cost(capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside the answer that it speaks for; one that did not ride says why."""
+    rode = TwinRecord(
+        circuit="waves",
+        pub=0,
+        shots=2_000,
+        right=1_500,
+        seconds=Seconds(low=1.5, high=4.25),
+        price=6.8,
+        currency="USD",
+    )
+    refused = TwinRecord(circuit="other", pub=1, because="it measures nothing")
+    report = JobReport(
+        id="j", project="p", kind="sample", state=State.COMPLETED, asked="ibm", twins=(rode, refused)
+    )
+
+    show.report(report, json=False)
+
+    drawn = " ".join(capsys.readouterr().out.split())
+    assert (
+        "of 'waves': 1,500 of 2,000 shots right, 1.5 to 4.2 s of the QPU expected, 6.80 USD at most" in drawn
+    )
+    assert "of 'other': none, it measures nothing" in drawn

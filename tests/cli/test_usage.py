@@ -1,5 +1,6 @@
 """What people see who look for help, or mistype."""
 
+import json
 import re
 from pathlib import Path
 
@@ -7,14 +8,13 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
+from docs.cli_page import command_names
 from qurable.cli.app import app
 from tests.circuits_at_hand import BELL
 from tests.cli.shell import qurable
 from tests.conftest import Service
 
-COMMANDS = [
-    command.name or command.callback.__name__ for command in app.registered_commands if command.callback
-]
+COMMANDS = command_names()
 
 
 def help_of(*arguments: str) -> str:
@@ -27,16 +27,18 @@ def help_of(*arguments: str) -> str:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_shows_an_example_that_it_would_take(command: str) -> None:
     """An example that is out of date is worse than none."""
-    shown = " ".join(help_of(command).split())
+    shown = " ".join(help_of(*command.split()).split())
     example = re.search(r"example: qurable (.*)$", shown)
 
     assert example is not None
     words = example.group(1).split()
-    assert words[0] == command
-    group = typer.main.get_command(app)
-    known = group.commands[command]  # type: ignore[attr-defined]
-    context = known.make_context(command, words[1:], resilient_parsing=False)
-    assert context.params
+    names = command.split()
+    assert words[: len(names)] == names
+    known = typer.main.get_command(app)
+    for name in names:
+        known = known.commands[name]  # type: ignore[attr-defined]
+    context = known.make_context(command, words[len(names) :], resilient_parsing=False)
+    assert context.params or hasattr(known, "commands")  # a group need not have options of its own
 
 
 def test_every_command_is_in_the_overview() -> None:
@@ -44,7 +46,7 @@ def test_every_command_is_in_the_overview() -> None:
     overview = help_of()
 
     assert "example: qurable run" in overview
-    for command in COMMANDS:
+    for command in (command for command in COMMANDS if " " not in command):
         assert re.search(rf"^\s+{command}\s+\S+", overview, re.MULTILINE), command
 
 
@@ -66,6 +68,41 @@ def test_a_mistyped_command_line_is_refused_by_its_word(arguments: list[str], na
 
     assert ended.exit_code == 2
     assert named.lower() in " ".join(ended.output.split()).lower()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["budget", "set", "-5s"], "'-5s' is not above zero: to take a limit away, use --off"),
+        (["budget", "set", "5fortnights"], "the unit of '5fortnights' is not known"),
+        (["budget", "set", "--projct=lab", "5s"], "there is no option '--projct=lab'"),
+        (["budget", "guard", "--project", "lab", "--shots", "0"], "shots"),
+        (["run", "-", "--budget", "0s"], "'0s' is not above zero: leave --budget out for no limit"),
+        (["submit", "-", "--budget", "5EUR", "--budget", "7USD"], "'7USD' is a second limit of its kind"),
+        (["route", "-", "--user", "Ada L"], "user"),
+        (["run", "-", "--deadline", "nan"], "limits.total"),
+        (["submit", "-", "--fallback", "cache_age=-5s"], "'-5s' is no age: give 0 to 36500 days as a number"),
+        (["submit", "-", "--fallback", "cache_age=1e9d"], "such as 12h"),
+        (
+            ["run", "-", "--fallback", "floor.kind=standard_error", "--fallback", "floor.value=nan"],
+            "'nan' is no bound: give a number of 0 or more, such as 0.01",
+        ),
+        (["run", "-", "--fallback", "floor=0.01"], "0.01 has no kind: give kind and value"),
+    ],
+)
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["for people", "for programs"])
+def test_what_cannot_be_meant_is_refused_before_a_service_is_looked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: list[str], arguments: list[str], named: str
+) -> None:
+    """There is none here, and the code is that of bad input; programs are told in one document."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+    monkeypatch.setenv("QURABLE_HOME", str(tmp_path))
+
+    ended = CliRunner().invoke(app, [*arguments, *form], input=BELL)
+
+    assert ended.exit_code == 2, ended.output
+    assert named in ended.stderr
+    assert not form or named in json.loads(ended.stdout)["error"]["message"]
 
 
 FILES = {

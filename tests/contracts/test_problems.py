@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from qurable.errors import RequestRejected
 from qurable.requests import solve
 from tests.circuits.running import ignore
 from tests.circuits_at_hand import BELL
+from tests.fermions_at_hand import exact_spectrum
 
 PROGRAM = """Maximize
  profit: 3 x + 2 y + 4 z
@@ -251,23 +253,6 @@ def hopping(mapping: Any, modes: int = 4) -> FermionicHamiltonian:
     return FermionicHamiltonian(num_modes=modes, terms=tuple(terms), mapping=mapping, offset=0.7)
 
 
-def exact_spectrum(problem: FermionicHamiltonian) -> Any:
-    """By creation and annihilation on occupation numbers, without any mapping."""
-    size = 2**problem.num_modes
-    total = np.eye(size) * problem.offset
-    for term in problem.terms:
-        for state in range(size):
-            occupied, sign = state, 1.0
-            for mode, kind in reversed(term.operators):
-                if bool(occupied >> mode & 1) == (kind == "+"):
-                    sign = 0.0
-                    break
-                sign *= (-1) ** (occupied & ((1 << mode) - 1)).bit_count()
-                occupied ^= 1 << mode
-            total[occupied, state] += sign * term.coefficient
-    return np.linalg.eigvalsh(total)
-
-
 @pytest.mark.parametrize("mapping", ["jordan_wigner", "parity"])
 def test_both_mappings_have_the_spectrum_of_the_fermions(mapping: str) -> None:
     """The sign of an exchange is all there is to a fermion."""
@@ -303,8 +288,41 @@ def test_a_diagonal_problem_is_sampled_and_an_energy_estimated_where_its_qubits_
     assert qubits_of(PROBLEMS["maxcut"]) == (0, 1, 2)
 
 
-@pytest.mark.parametrize(("name", "circuit"), [("qubo", None), ("kernel", BELL)])
-def test_a_problem_that_nothing_answers_yet_is_refused_with_a_way_out(name: str, circuit: str | None) -> None:
+def test_a_problem_that_no_circuit_answers_is_refused_with_a_way_out() -> None:
     """Rather than run and return nothing."""
-    with pytest.raises(RequestRejected, match=r"give `pub`|sample or estimate the circuits it needs"):
-        pubs_of(solve(PROBLEMS[name], circuit))
+    with pytest.raises(RequestRejected, match="sample or estimate the circuits it needs"):
+        pubs_of(solve(PROBLEMS["kernel"], BELL))
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_a_problem_alone_has_no_pubs(name: str) -> None:
+    """It is a solver's, whatever its kind."""
+    assert pubs_of(solve(PROBLEMS[name])) == ("sample", ())
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        (Qubo, {"linear": (1.0, "?")}),
+        (Qubo, {"linear": (1.0,), "offset": "?"}),
+        (Ising, {"h": (0.0, 0.0), "couplings": ((0, 1, "?"),)}),
+        (MaxCut, {"num_nodes": 2, "edges": ((0, 1, "?"),)}),
+        (FermionicHamiltonian, {"num_modes": 1, "terms": (), "offset": "?"}),
+        (LadderTerm, {"operators": ((0, "+"),), "coefficient": "?"}),
+        (KernelData, {"train": [[0.0, "?"]]}),
+    ],
+)
+def test_weights_are_finite(kind: Any, fields: dict[str, Any], number: float) -> None:
+    """Otherwise every assignment is as good as any other, or none is."""
+    with pytest.raises(ValidationError, match="finite number"):
+        kind(**_filled(fields, number))
+
+
+def _filled(value: Any, number: float) -> Any:
+    """The value with a number in the place of each question mark."""
+    if isinstance(value, dict):
+        return {name: _filled(part, number) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_filled(part, number) for part in value)
+    return number if value == "?" else value

@@ -38,6 +38,13 @@ def turning(*, measured: bool = True) -> QuantumCircuit:
         (lambda: sample(BELL, priority=9), "priority: Input should be less than or equal to 5"),
         (lambda: sample(BELL, project="Red Team"), "project: String should match pattern"),
         (lambda: sample(BELL, limits={"run": 0}), "limits.run: Input should be greater than 0 seconds"),
+        (lambda: sample(BELL, user="Ada L"), "user: String should match pattern"),
+        (
+            lambda: sample(BELL, budget={"qpu_seconds": 0}),
+            "budget.qpu_seconds: Input should be greater than 0",
+        ),
+        (lambda: sample(BELL, budget={"price": -5}), "budget.price: Input should be greater than 0"),
+        (lambda: sample(BELL, budget={"hours": 5}), "budget.hours: Extra inputs are not permitted"),
         (lambda: sample(BELL, transpile={"layout": (1, 1)}), "names a physical qubit twice"),
         (lambda: sample(BELL, labels={str(at): "" for at in range(33)}), "at most 32 labels"),
         (lambda: sample((BELL, [0.5])), "values for an OpenQASM circuit are given by name"),

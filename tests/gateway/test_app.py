@@ -123,7 +123,7 @@ def test_every_error_has_a_status(error: type[HybridError]) -> None:
     """A client may blame itself for 4xx alone, and try again after 503."""
     status = status_of(error)
 
-    assert issubclass(error, RequestRejected) == (status in {409, 422})
+    assert issubclass(error, RequestRejected) == (status in {403, 409, 422})
     assert not (error.retry_here and error.attempts is None) or status == 503
 
 

@@ -44,6 +44,23 @@ async def test_a_job_that_ends_in_time_answers_with_its_report(http: Http) -> No
     assert sum(report["results"][0]["registers"][0]["counts"].values()) == 1000
 
 
+async def test_a_problem_alone_is_answered_in_its_own_terms(http: Http) -> None:
+    """A job of kind `solve` needs no circuit where a classical solver is asked."""
+    edge = {"kind": "maxcut", "num_nodes": 2, "edges": [[0, 1, 1.5]]}
+    answer = await http.post(
+        "/jobs", {"kind": "solve", "problem": edge, "backend": "classical", "seed": 2}, headers=WAIT
+    )
+
+    report = answer.json()
+    assert answer.status_code == 200
+    assert (report["answer_kind"], report["answer"]["objective"], report["answer"]["gap"]) == (
+        "classical",
+        1.5,
+        0.0,
+    )
+    assert report["provenance"]["seed"] == 2
+
+
 async def test_the_report_is_the_one_the_typed_client_gets(http: Http, service: Service) -> None:
     """Two ways in, one truth."""
     answer = await http.post("/jobs", bell(), headers=WAIT)
@@ -79,7 +96,7 @@ async def test_a_wait_that_is_over_answers_where_the_job_stands(stack: Stack) ->
         job = (await http.get(answer.headers["Location"])).json()
 
     assert (answer.status_code, answer.headers["Preference-Applied"]) == (202, "wait=1")
-    assert answer.json()["state"] == "submitted"
+    assert answer.json()["state"] == "queued"
     assert not State(job["state"]).final
 
 

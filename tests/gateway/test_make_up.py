@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 
 from tests.gateway.conftest import press_ctrl_c, up
@@ -92,6 +93,7 @@ def test_ctrl_c_leaves_nothing_running_and_nothing_lost(tmp_path: Path) -> None:
     assert again == (200, task)
 
 
+@pytest.mark.long
 def test_a_kill_leaves_no_gateway_in_the_way_of_the_next_start(tmp_path: Path) -> None:
     """Its port is free again, and the next start takes over what the server still holds."""
     with up(tmp_path) as (_, process):

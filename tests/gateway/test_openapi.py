@@ -67,7 +67,9 @@ def ended(make_up: str) -> dict[str, str]:
 OPERATIONS = [(method, path) for path, item in schema.raw_schema["paths"].items() for method in item]
 
 
-@pytest.mark.parametrize(("method", "path"), [(method, path) for method, path in OPERATIONS if "{" in path])
+@pytest.mark.parametrize(
+    ("method", "path"), [(method, path) for method, path in OPERATIONS if "{" in path and method != "post"]
+)
 def test_what_is_said_of_a_job_that_is_there_is_documented(
     make_up: str, ended: dict[str, str], method: str, path: str
 ) -> None:

@@ -1,0 +1,239 @@
+"""Batches for clients: start one, follow its items, get the sum. It speaks Temporal and nothing else."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.common import (
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import CancelledError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from qurable.contracts.base import digest
+from qurable.contracts.batches import (
+    MAX_BATCH_BYTES,
+    MAX_ITEMS,
+    BatchHead,
+    BatchReport,
+    BatchStatus,
+    ItemPage,
+    ItemReport,
+    OnError,
+    batch_id,
+    project_of,
+)
+from qurable.contracts.jobs import mint_key
+from qurable.contracts.stages import ReadRequest
+from qurable.endings import ended, lacks_attributes, unreachable
+from qurable.errors import JobNotFound, KeyReused, RequestRejected
+from qurable.names import BATCH, Attribute, Queue
+from qurable.requests import as_job
+from qurable.temporal.bodies import has_another_body
+from qurable.temporal.in_workflow import MEMO_BODY
+
+Read = Callable[[ReadRequest, Any], Awaitable[Any]]
+"""Asks the store a question, for an answer of a type."""
+
+_RPC = timedelta(seconds=30)
+_PAGE = 500
+_LOOK_AGAIN_SECONDS = 0.2
+_LOOK_AGAIN_AT_MOST_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch that was started, or found again.
+
+    Attributes:
+        id: Unique for ever; any process attaches by it.
+    """
+
+    id: str
+    _temporal: Client
+    _read: Read
+
+    async def status(self) -> BatchStatus:
+        """Where it stands.
+
+        Raises:
+            JobNotFound: Nobody knows it, or its lines have not been taken in yet.
+        """
+        status: BatchStatus = await self._read(ReadRequest(what="batch", job_id=self.id), BatchStatus)
+        return status
+
+    async def results(self, *, after: int = 0) -> AsyncIterator[ItemReport]:
+        """Its items' ends with their results, as they come, until the last.
+
+        Args:
+            after: Leave out the first so many.
+
+        Raises:
+            JobFailed: It was refused, for a broken line for instance.
+            JobCancelled: It was cancelled before its lines were taken in.
+        """
+        pause, ending = _LOOK_AGAIN_SECONDS, asyncio.create_task(self._end())
+        try:
+            while True:
+                over = ending.done()
+                page = await self._page(after)
+                if page.items:
+                    for item in page.items:
+                        yield item
+                    after, pause = page.after, _LOOK_AGAIN_SECONDS
+                elif over:
+                    await ending
+                    return
+                else:
+                    await asyncio.wait([ending], timeout=pause)
+                    pause = min(pause * 1.5, _LOOK_AGAIN_AT_MOST_SECONDS)
+        finally:
+            ending.cancel()
+            await asyncio.gather(ending, return_exceptions=True)
+
+    async def report(self) -> BatchReport:
+        """The sum, once all items have ended; also of a batch that was cancelled.
+
+        Raises:
+            JobFailed: It was refused, for a broken line for instance.
+            JobCancelled: It was cancelled before its lines were taken in.
+            JobNotFound: Nobody knows it.
+        """
+        await self._end()
+        report: BatchReport = await self._read(ReadRequest(what="batch_report", job_id=self.id), BatchReport)
+        return report
+
+    async def cancel(self) -> None:
+        """Cancel what has not ended; what has stays as it is.
+
+        Raises:
+            JobNotFound: Nobody knows it, or it has ended.
+        """
+        try:
+            await self._temporal.get_workflow_handle(self.id).cancel(rpc_timeout=_RPC)
+        except RPCError as failure:
+            raise unreachable(failure) from None
+
+    async def _end(self) -> None:
+        """Return once its workflow has ended, if only by a cancellation that its items tell of."""
+        try:
+            await self._temporal.get_workflow_handle(self.id, result_type=BatchReport).result()
+        except WorkflowFailureError as failure:
+            if isinstance(failure.cause, CancelledError) and (await self._page(0)).known:
+                return
+            raise ended(self.id, failure) from None
+        except RPCError as failure:
+            if failure.status is not RPCStatusCode.NOT_FOUND:
+                raise unreachable(failure) from None
+            await self.status()  # Temporal has forgotten it; the store may have not
+
+    async def _page(self, after: int) -> ItemPage:
+        """Items that ended next."""
+        request = ReadRequest(what="batch_items", job_id=self.id, after=after, limit=_PAGE)
+        page: ItemPage = await self._read(request, ItemPage)
+        return page
+
+
+async def start_batch(
+    temporal: Client, read: Read, work: Any, key: str | None, project: str, on_error: OnError
+) -> Batch:
+    """As `Qurable.batch`."""
+    lines = as_lines(work)
+    identity = batch_id(project, mint_key() if key is None else key)
+    head = BatchHead(id=identity, project=project, body_hash=digest(lines), on_error=on_error)
+    await _start(temporal, head, lines)
+    return Batch(identity, temporal, read)
+
+
+async def run_again(temporal: Client, read: Read, identity: str) -> Batch:
+    """As `Qurable.run_batch_again`."""
+    if not project_of(identity):
+        raise JobNotFound(f"{identity!r} is no batch's id", job_id=identity)
+    await _start(temporal, BatchHead(id=identity, project=project_of(identity), rerun=True), b"")
+    return Batch(identity, temporal, read)
+
+
+def as_lines(work: Any) -> bytes:
+    """The lines of a batch: those of a file, or one for each job.
+
+    Raises:
+        RequestRejected: There is no such file, it is too large, or there is nothing in it.
+    """
+    if isinstance(work, Path | str):
+        path = Path(work)
+        if not path.is_file():
+            raise RequestRejected(f"there is no file {str(path)!r}")
+        _within(path.stat().st_size)
+        lines = path.read_bytes()
+    else:
+        lines = b"\n".join(_lines(work))
+        _within(len(lines))
+    number = lines.count(b"\n") + (not lines.endswith(b"\n"))
+    if not lines.strip():
+        raise RequestRejected("the batch is empty: it takes a job on each line")
+    if number > 2 * MAX_ITEMS:  # half of them may be empty; who reads them counts those that are not
+        raise RequestRejected(
+            f"the batch has {number:,} lines; at most {MAX_ITEMS:,} jobs are taken: split it, or make one job of a sweep, which takes "
+            "up to 1,000,000 bindings",
+            lines=number,
+            limit=MAX_ITEMS,
+        )
+    return lines
+
+
+def _lines(work: Iterable[Any]) -> Iterable[bytes]:
+    for item in work:
+        job = as_job(item)
+        unsaid = {"key", "project"} - job.model_fields_set
+        yield job.model_dump_json(exclude=unsaid | {"project"}).encode()
+
+
+def _within(size: int) -> None:
+    if size > MAX_BATCH_BYTES:
+        raise RequestRejected(
+            f"the batch has {size:,} bytes; at most {MAX_BATCH_BYTES:,} are taken: split it",
+            size=size,
+            limit=MAX_BATCH_BYTES,
+        )
+
+
+async def _start(temporal: Client, head: BatchHead, lines: bytes, *, attributes: bool = True) -> None:
+    project = SearchAttributePair(SearchAttributeKey.for_keyword(Attribute.PROJECT), head.project)
+    try:
+        await temporal.start_workflow(
+            BATCH,
+            args=[head, lines],
+            id=head.id,
+            task_queue=Queue.WORKFLOWS,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE
+            if head.rerun
+            else WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            memo={MEMO_BODY: head.body_hash},
+            search_attributes=TypedSearchAttributes([project] if attributes else []),
+            static_summary="batch · what failed, again"
+            if head.rerun
+            else f"batch · {len(lines):,} bytes of lines",
+            rpc_timeout=_RPC,
+        )
+    except WorkflowAlreadyStartedError:
+        await _same_lines(temporal, head)
+    except RPCError as failure:
+        if not (attributes and lacks_attributes(failure)):
+            raise unreachable(failure) from None
+        await _start(temporal, head, lines, attributes=False)
+
+
+async def _same_lines(temporal: Client, head: BatchHead) -> None:
+    """Raises: KeyReused."""
+    if not head.rerun and await has_another_body(temporal, head.id, head.body_hash, _RPC):
+        raise KeyReused(
+            f"the key of batch {head.id!r} already belongs to other lines: use a new key for a new batch",
+            job_id=head.id,
+        )

@@ -1,0 +1,121 @@
+"""`qurable optimize` starts a variational loop; `qurable loop` watches one, and steers it, from any machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from qurable.cli.command import with_service
+from qurable.cli.options import Json
+
+if TYPE_CHECKING:
+    from qurable.client import Qurable
+
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Draw the curve until the loop ends.")]
+
+
+def optimize(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="A problem: *.edges, *.gset, *.qubo, *.coo, FCIDUMP, or a JSON document of a problem, a SparsePauliOp, "
+            "a dimod model or a whole loop."
+        ),
+    ],
+    ansatz: Annotated[
+        Optional[str],  # noqa: UP045  typer reads it at run time
+        typer.Option(
+            help="qaoa, hamiltonian or real_amplitudes, with layers as in qaoa:3, or an OpenQASM file."
+        ),
+    ] = None,
+    optimiser: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="cma_es, spsa, cobyla or nelder_mead; cma_es by default."),
+    ] = None,
+    shots: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Of each measured group; exact values without."),
+    ] = None,
+    seed: Annotated[Optional[int], typer.Option(help="Of everything that is drawn; 0 by default.")] = None,  # noqa: UP045
+    evaluations: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="At most so many; 5,000 by default."),
+    ] = None,
+    plateau: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="End after so many iterations without a better value."),
+    ] = None,
+    deadline: Annotated[Optional[float], typer.Option(help="Seconds in all, after which it ends.")] = None,  # noqa: UP045
+    form: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--format", help="Of the file, where its name does not tell."),
+    ] = None,
+    index_base: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(
+            min=0, max=1, help="What the file calls its first node or variable; what its format says."
+        ),
+    ] = None,
+    key: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Idempotency key: the same key is the same loop."),
+    ] = None,
+    project: Annotated[str, typer.Option(help="Public slug of letters, digits and dashes.")] = "default",
+    follow: Follow = False,
+    json: Json = False,
+) -> None:
+    """Find the parameters of a circuit at which a problem's value is best; starts a local service if none runs."""
+    from qurable.cli import show_loops as show
+
+    async def command(qurable: Qurable) -> int:
+        wanted = show.read_loop(
+            file,
+            ansatz,
+            form,
+            index_base,
+            show.wishes(optimiser, shots, seed, evaluations, plateau, deadline, key, project),
+        )
+        loop = await qurable.optimise(*wanted[:2], **wanted[2])
+        with show.left_behind(loop):
+            if follow and not json:
+                await show.follow(loop)
+            report = await loop.report()
+        show.report(report, json=json)
+        return 0
+
+    with_service(command, json=json, start=True)
+
+
+def loop(
+    loop_id: Annotated[str, typer.Argument(help="A loop's id, as `optimize` prints it.")],
+    follow: Follow = False,
+    stop: Annotated[bool, typer.Option("--stop", help="End it now, with the best so far.")] = False,
+    pause: Annotated[bool, typer.Option("--pause", help="Have it wait.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Have it go on.")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Give it up.")] = False,
+    shots: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Of all iterations from now on."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show where a variational loop stands, or steer it; a change takes effect about a second later."""
+    from qurable.cli import show_loops as show
+
+    async def command(qurable: Qurable) -> int:
+        found = qurable.attach_loop(loop_id)
+        steering = show.read_steering(stop=stop, pause=pause, resume=resume, shots=shots)
+        if cancel:
+            await found.cancel()
+        elif steering is not None:
+            await found.steer(steering)
+        if follow and not json:
+            await show.follow(found)
+            show.report(await found.report(), json=False)
+            return 0
+        show.status(await found.status(), json=json)
+        return 0
+
+    with_service(command, json=json, start=False)

@@ -1,0 +1,233 @@
+"""What `qurable optimize` and `qurable loop` are told, and what they print."""
+
+import asyncio
+import contextlib
+import json as json_module
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from rich.live import Live
+from rich.text import Text
+
+from qurable.cli.printing import err, out, print_json
+from qurable.contracts.base import explain
+from qurable.contracts.optimisations import (
+    OptimisationReport,
+    OptimisationStatus,
+    ProblemFormat,
+    Reference,
+    Steering,
+)
+from qurable.contracts.problems import MAX_PROBLEM_TEXT, PROBLEM_KINDS, Sense
+from qurable.errors import RequestRejected
+from qurable.optimising import Loop, problem_file
+
+_BARS = "▁▂▃▄▅▆▇█"
+_CHART_WIDTH = 60
+
+
+def wishes(
+    optimiser: str | None,
+    shots: int | None,
+    seed: int | None,
+    evaluations: int | None,
+    plateau: int | None,
+    deadline: float | None,
+    key: str | None,
+    project: str,
+) -> dict[str, Any]:
+    """The fields of a loop that a command line names."""
+    stop = {
+        "evaluations": evaluations,
+        "plateau": plateau,
+        "deadline": None if deadline is None else timedelta(seconds=deadline),
+    }
+    fields = {
+        "optimiser": None if optimiser is None else {"name": optimiser},
+        "stop": {name: value for name, value in stop.items() if value is not None} or None,
+        "shots": shots,
+        "seed": seed,
+        "key": key,
+        "project": None if project == "default" else project,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def read_loop(
+    file: Path, ansatz: str | None, form: str | None, index_base: int | None, fields: dict[str, Any]
+) -> tuple[Any, Any, dict[str, Any]]:
+    """What is asked, with which ansatz, and the other fields.
+
+    Raises:
+        RequestRejected: The file or an option is not acceptable.
+    """
+    if form is None and file.suffix == ".json":
+        document = _document(file)
+        if document.get("kind") == "optimisation":
+            return _whole(document, ansatz, fields)
+        if document.get("kind") in PROBLEM_KINDS:
+            return document, _named(ansatz), fields
+        form = ProblemFormat.DIMOD if "linear_biases" in document else ProblemFormat.SPARSE_PAULI_OP
+    return problem_file(file, form, index_base), _named(ansatz), fields
+
+
+def _named(ansatz: str | None) -> str:
+    if ansatz is None:
+        raise RequestRejected(
+            "name an --ansatz: qaoa, hamiltonian or real_amplitudes, with layers as in qaoa:3, or an OpenQASM file"
+        )
+    return ansatz
+
+
+def _whole(
+    document: dict[str, Any], ansatz: str | None, fields: dict[str, Any]
+) -> tuple[Any, Any, dict[str, Any]]:
+    """A loop as a document; options are put in the place of its fields."""
+    whole = {**document, **fields}
+    whole.pop("kind")
+    given = [name for name in ("problem", "file", "observable") if whole.get(name) is not None]
+    if len(given) != 1 or given == ["file"]:
+        raise RequestRejected("a loop's document has one of problem and observable")
+    work = whole.pop(given[0])
+    own = whole.pop("ansatz", None) or whole.pop("circuit", None)
+    return work, _named(ansatz) if own is None else ansatz or own, whole
+
+
+def _document(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        raise RequestRejected(f"there is no file {str(file)!r}")
+    if file.stat().st_size > MAX_PROBLEM_TEXT:
+        raise RequestRejected(f"{str(file)!r} is larger than {MAX_PROBLEM_TEXT:,} bytes")
+    try:
+        found = json_module.loads(file.read_bytes())
+    except ValueError as failure:
+        raise RequestRejected(f"{str(file)!r} is no JSON: {failure}") from None
+    if not isinstance(found, dict):
+        raise RequestRejected(f"{str(file)!r} holds no JSON object")
+    return found
+
+
+def read_steering(*, stop: bool, pause: bool, resume: bool, shots: int | None) -> Steering | None:
+    """The change that a command line asks for; None for none.
+
+    Raises:
+        RequestRejected: It asks for two that exclude each other.
+    """
+    if pause and resume:
+        raise RequestRejected("--pause and --resume exclude each other")
+    if not (stop or pause or resume or shots is not None):
+        return None
+    try:
+        return Steering(stop=stop, pause=True if pause else False if resume else None, shots=shots)
+    except ValidationError as failure:
+        raise RequestRejected(explain(failure, "the change")) from None
+
+
+async def follow(loop: Loop) -> None:
+    """The curve on standard error, drawn again as it grows; a pipe gets a line for each change."""
+    if not err.is_terminal:
+        async for found in loop.progress():
+            err.print(_line(found))
+        return
+    with Live(console=err, auto_refresh=False) as live:
+        async for found in loop.progress():
+            live.update(Text("\n".join(_chart(found))), refresh=True)
+
+
+@contextlib.contextmanager
+def left_behind(loop: Loop) -> Iterator[None]:
+    """Say the loop's id first, and how to come back to it where whoever waits is interrupted."""
+    err.print(f"loop {loop.id}", style="bold")
+    try:
+        yield
+    except asyncio.CancelledError:
+        err.print(
+            f"\nloop {loop.id} goes on with its worker: `qurable loop {loop.id} --follow` attaches to it"
+        )
+        raise
+
+
+def _line(found: OptimisationStatus) -> str:
+    best = "" if found.best is None else f"  best {found.best.value:.8g}"
+    shots = "exact values" if found.shots is None else f"{found.shots:,} shots"
+    return (
+        f"{found.state:<10} {found.spent.iterations:>7,} iterations  {found.spent.evaluations:>9,} evaluations  "
+        f"{found.spent.seconds:8.1f} s  {shots}{best}  {found.message}".rstrip()
+    )
+
+
+def _chart(found: OptimisationStatus) -> list[str]:
+    lines = [_line(found)]
+    if found.curve:
+        ends = f"{found.curve[0].best:.6g} .. {found.curve[-1].best:.6g}"
+        lines.append(f"best so far   {sparkline([point.best for point in found.curve])}  {ends}")
+        lines.append(f"by iteration  {sparkline([point.value for point in found.curve])}")
+    if found.reference is not None:
+        lines.append(_reference(found.reference))
+    if found.best is not None:
+        lines.append("at            " + _numbers(found.best.x))
+    return lines
+
+
+def sparkline(values: Sequence[float], width: int = _CHART_WIDTH) -> str:
+    """Values as bars, the lowest the shortest; of more values than fit, evenly spaced ones and the last."""
+    if len(values) > width:
+        values = [values[int((at + 1) * len(values) / width) - 1] for at in range(width)]
+    low, high = min(values), max(values)
+    span = high - low
+    if span <= 0:
+        return _BARS[0] * len(values)
+    return "".join(_BARS[round((value - low) / span * (len(_BARS) - 1))] for value in values)
+
+
+def _numbers(x: Sequence[float]) -> str:
+    shown = " ".join(f"{value:.4f}" for value in x[:8])
+    return f"{shown} ..." if len(x) > 8 else shown
+
+
+def _reference(reference: Reference) -> str:
+    return f"classical     {reference.value:.8g} by {reference.solver} in {reference.seconds:.2f} s"
+
+
+def status(found: OptimisationStatus, *, json: bool) -> None:
+    """Where a loop stands."""
+    if json:
+        print_json(found.model_dump(mode="json"))
+        return
+    out.print(f"loop          {found.id}")
+    for line in _chart(found):
+        out.print(line)
+
+
+def report(found: OptimisationReport, *, json: bool) -> None:
+    """What came of a loop."""
+    if json:
+        print_json(found.model_dump(mode="json"))
+        return
+    out.print(f"loop          {found.id}")
+    out.print(f"state         {found.state}, stopped by {found.stopped_by}")
+    if found.value is not None:
+        error = f" ± {found.error:.2g}" if found.error else " exactly"
+        out.print(f"value         {found.value:.10g}{error} ({found.sense})")
+    if found.reference is not None:
+        out.print(_reference(found.reference))
+    if found.gap is not None:
+        ratio = "" if found.ratio is None else f", {found.ratio:.4f} of it"
+        worse = "lower" if found.sense is Sense.MAXIMIZE else "higher"
+        out.print(f"gap           {found.gap:.6g} {worse} than the classical value{ratio}")
+    if found.answer is not None and found.answer.assignment is not None:
+        out.print(f"assignment    {' '.join(f'{value:g}' for value in found.answer.assignment)}")
+        out.print(f"objective     {found.answer.objective:g}")
+    spent = found.spent
+    out.print(
+        f"cost          {spent.iterations:,} iterations, {spent.evaluations:,} evaluations, {spent.shots:,} shots, {spent.seconds:.1f} s"
+    )
+    if found.curve:
+        out.print(f"best so far   {sparkline([point.best for point in found.curve])}")
+    if found.x:
+        out.print(f"at            {_numbers(found.x)}")
+    for warning in found.warnings:
+        out.print(f"warning       {warning}")

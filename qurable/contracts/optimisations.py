@@ -1,0 +1,554 @@
+"""Variational loops: what is asked, every evaluation, where a loop stands, and what came of it."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from qurable.contracts.base import SCHEMA_VERSION, Contract, digest
+from qurable.contracts.circuits import Circuit
+from qurable.contracts.errors import ErrorDocument
+from qurable.contracts.jobs import MAX_SEED, job_id, mint_key
+from qurable.contracts.observables import Observable
+from qurable.contracts.problems import MAX_PROBLEM_TEXT, Finite, Problem, ProblemAnswer, Sense
+from qurable.names import PROJECT_PATTERN
+
+MAX_EVALUATIONS = 1_000_000
+MAX_CURVE = 200
+"""Points of a loop's curve that its status holds."""
+
+
+class ProblemFormat(StrEnum):
+    """Files that a problem may come in."""
+
+    EDGE_LIST = "edge_list"
+    G_SET = "g_set"
+    QUBO = "qubo"
+    COO = "coo"
+    DIMOD = "dimod"
+    SPARSE_PAULI_OP = "sparse_pauli_op"
+    FCIDUMP = "fcidump"
+
+
+class ProblemFile(Contract):
+    """A problem as a file, which is read on a worker in a process of its own.
+
+    Attributes:
+        format: Of the file.
+        text: The file.
+        index_base: What its first node, variable or qubit is called: 0 or 1; None for what the format says.
+        mapping: How the modes of a FCIDUMP become qubits.
+    """
+
+    format: ProblemFormat
+    text: str = Field(max_length=MAX_PROBLEM_TEXT, repr=False)
+    index_base: Literal[0, 1] | None = None
+    mapping: Literal["jordan_wigner", "parity"] = "jordan_wigner"
+
+
+class AnsatzFamily(StrEnum):
+    """Circuits with parameters that are built for a problem."""
+
+    QAOA = "qaoa"
+    HAMILTONIAN = "hamiltonian"
+    REAL_AMPLITUDES = "real_amplitudes"
+
+
+class Ansatz(Contract):
+    """A named family of circuits.
+
+    Attributes:
+        family: `qaoa` for problems whose operator is diagonal, `hamiltonian` (layers of rotations about groups of the
+            Hamiltonian's terms), or `real_amplitudes` (rotations about Y and chains of CX).
+        depth: Layers (count).
+    """
+
+    family: AnsatzFamily
+    depth: int = Field(default=1, ge=1, le=64)
+
+
+class OptimiserName(StrEnum):
+    """Optimisers, each by ask and tell."""
+
+    CMA_ES = "cma_es"
+    SPSA = "spsa"
+    COBYLA = "cobyla"
+    NELDER_MEAD = "nelder_mead"
+
+
+class Optimiser(Contract):
+    """Which optimiser, and how it begins.
+
+    Attributes:
+        name: Of the optimiser.
+        step: How far it first looks around the initial point (radians).
+        population: Points of an iteration of CMA-ES; None for 4 + floor(3 ln d) of d parameters.
+    """
+
+    name: OptimiserName = OptimiserName.CMA_ES
+    step: Annotated[float, Field(gt=0, le=10)] = 0.3
+    population: int | None = Field(default=None, ge=4, le=1000)
+
+
+class StopRules(Contract):
+    """When a loop ends by itself; whichever comes first.
+
+    Attributes:
+        tolerance: Its optimiser looks no further than this around its point (radians).
+        plateau: So many iterations have not made the best value better by more than `improvement`; None for no such rule.
+        improvement: See `plateau`, in the objective's unit.
+        target: The best value is as good as this; None for no such rule.
+        evaluations: So many evaluations are made, or one more iteration would be more (count).
+        deadline: This much time has passed since it began; None for as long as it takes.
+    """
+
+    tolerance: Annotated[float, Field(gt=0)] = 1e-6
+    plateau: int | None = Field(default=None, ge=2)
+    improvement: Annotated[float, Field(ge=0)] = 0.0
+    target: Finite | None = None
+    evaluations: int = Field(default=5000, ge=1, le=MAX_EVALUATIONS)
+    deadline: Annotated[timedelta, Field(gt=timedelta(0))] | None = None
+
+
+class Optimisation(Contract):
+    """A loop that looks for the parameters of a circuit at which an observable is least, or most.
+
+    Attributes:
+        problem: What is asked: a QUBO, an Ising or MaxCut instance, or a Hamiltonian.
+        file: The same, as a file.
+        observable: The same, for a circuit of the caller's own.
+        sense: Whether `observable` is minimised or maximised; a problem has its own.
+        ansatz: A named family of circuits.
+        circuit: The caller's own circuit with parameters, in the place of `ansatz`.
+        optimiser: Which one, and how it begins.
+        stop: When it ends.
+        shots: Of each measured group of the objective; None for exact values.
+        final_shots: Of the last evaluation, at the point that the optimiser holds best; None for those of the loop.
+        initial: Where it begins, one number per parameter; None for a point near zero that the seed decides.
+        seed: Of everything that is drawn.
+        backend: Where circuits run; loops run on `aer`.
+        key: Idempotency key; the same key means the same loop.
+        project: Public slug, as a job's.
+        reference: How long the classical solver may take that the loop is compared with; None for no comparison.
+    """
+
+    kind: Literal["optimisation"] = "optimisation"
+    schema_version: int = SCHEMA_VERSION
+    problem: Problem | None = None
+    file: ProblemFile | None = None
+    observable: Observable | None = None
+    sense: Sense = Sense.MINIMIZE
+    ansatz: Ansatz | None = None
+    circuit: Circuit | None = None
+    optimiser: Optimiser = Optimiser()
+    stop: StopRules = StopRules()
+    shots: int | None = Field(default=None, ge=1, le=1_000_000)
+    final_shots: int | None = Field(default=None, ge=1, le=1_000_000)
+    initial: tuple[Finite, ...] | None = None
+    seed: int = Field(default=0, ge=0, le=MAX_SEED)
+    backend: str = Field(default="aer", max_length=80)
+    key: str = Field(default_factory=mint_key, min_length=1, max_length=200)
+    project: str = Field(default="default", pattern=PROJECT_PATTERN)
+    reference: Annotated[timedelta, Field(gt=timedelta(0))] | None = timedelta(seconds=10)
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Self:
+        if sum(given is not None for given in (self.problem, self.file, self.observable)) != 1:
+            raise ValueError("a loop has one of problem, file and observable")
+        if (self.ansatz is None) == (self.circuit is None):
+            raise ValueError("a loop has either an ansatz or a circuit")
+        if self.sense is not Sense.MINIMIZE and self.observable is None:
+            raise ValueError("sense belongs to an observable: a problem has its own")
+        if self.final_shots is not None and self.shots is None:
+            raise ValueError("final_shots belong to a loop with shots: without, every value is exact")
+        return self
+
+    @property
+    def loop_id(self) -> str:
+        """The loop's id: unique for ever per project and idempotency key, and free of user text."""
+        return "loop-" + job_id(self.project, self.key)
+
+    @property
+    def body_hash(self) -> str:
+        """What must be equal for a reused key to mean the same loop."""
+        return digest(self.model_dump_json(exclude={"key", "schema_version"}))
+
+
+class Evaluation(Contract):
+    """One value of the objective.
+
+    Attributes:
+        iteration: Counted from 0; the points of one iteration are evaluated together.
+        member: Position within it.
+        x: Parameters, in the ansatz's order (radians).
+        value: Of the objective, in the problem's own terms.
+        error: Standard error of the value; 0 where it is exact.
+        seed: Of the simulator: the iteration's base plus 2113 times the member.
+        shots: Of each measured group; None where the value is exact.
+    """
+
+    iteration: int
+    member: int = 0
+    x: tuple[float, ...]
+    value: float
+    error: float = 0.0
+    seed: int
+    shots: int | None = None
+
+
+class StopReason(StrEnum):
+    """Why a loop ended."""
+
+    CONVERGED = "converged"
+    PLATEAU = "plateau"
+    TARGET = "target"
+    EVALUATIONS = "evaluations"
+    DEADLINE = "deadline"
+    STOPPED = "stopped"
+
+
+class LoopState(StrEnum):
+    """Where a loop stands."""
+
+    PREPARING = "preparing"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHING = "finishing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing follows."""
+        return self in {LoopState.COMPLETED, LoopState.FAILED, LoopState.CANCELLED}
+
+
+class CurvePoint(Contract):
+    """One point of the curve of a loop.
+
+    Attributes:
+        iteration: Counted from 0.
+        value: The best of that iteration.
+        best: The best so far.
+    """
+
+    iteration: int
+    value: float
+    best: float
+
+
+class Best(Contract):
+    """The best point so far.
+
+    Attributes:
+        iteration: In which it was evaluated.
+        value: Of the objective.
+        error: Its standard error.
+        x: Parameters (radians).
+    """
+
+    iteration: int
+    value: float
+    error: float = 0.0
+    x: tuple[float, ...]
+
+
+class Spent(Contract):
+    """What a loop has used.
+
+    Attributes:
+        iterations: Count.
+        evaluations: Count.
+        shots: Over all evaluations and measured groups; 0 where values are exact.
+        seconds: Of evaluating and of the optimiser, in the process that computes (s).
+    """
+
+    iterations: int = 0
+    evaluations: int = 0
+    shots: int = 0
+    seconds: float = 0.0
+
+
+class Reference(Contract):
+    """What a classical solver made of the same problem.
+
+    Attributes:
+        solver: Its name, as of a backend.
+        method: What it did, in a few words.
+        value: Its objective.
+        bound: Best known bound on the optimum, None where none is known.
+        certain: Whether it came with a proof, or to the precision of the arithmetic.
+        seconds: What it took (s).
+    """
+
+    solver: str
+    method: str
+    value: float
+    bound: float | None = None
+    certain: bool = False
+    seconds: float
+
+
+class OptimisationStatus(Contract):
+    """Where a loop stands.
+
+    Attributes:
+        id: Of the loop.
+        state: Where it stands.
+        backend: Where circuits run.
+        parameters: How many the ansatz has.
+        qubits: Of the ansatz.
+        sense: Which way is better.
+        shots: As in force now; None for exact values.
+        best: The best point so far, None before the first iteration.
+        spent: So far.
+        curve: At most 200 points of the whole, in order.
+        reference: What it is compared with, once that is known.
+        message: What it waits for, or why it ended.
+    """
+
+    id: str
+    state: LoopState
+    backend: str = ""
+    parameters: int = 0
+    qubits: int = 0
+    sense: Sense = Sense.MINIMIZE
+    shots: int | None = None
+    best: Best | None = None
+    spent: Spent = Spent()
+    curve: tuple[CurvePoint, ...] = ()
+    reference: Reference | None = None
+    message: str = ""
+
+
+class OptimisationReport(Contract):
+    """What came of a loop.
+
+    Attributes:
+        id: Of the loop.
+        state: completed, failed or cancelled.
+        stopped_by: Which rule ended it; None where it failed or was cancelled.
+        value: Of the objective at the point it ended with, evaluated anew where values have shots: the best of many noisy
+            values is too good by its luck.
+        error: Standard error of `value`.
+        x: Parameters of that point (radians).
+        parameters: Their names, in the same order.
+        sense: Which way is better.
+        answer: The best measured assignment, for problems whose variables are bits; None for others.
+        reference: What a classical solver made of the same problem.
+        gap: How much worse `value` is than the reference, in the objective's unit; negative where it is better.
+        ratio: `value` over the reference's, for problems that are maximised; None where that says nothing.
+        best: The best of all evaluations.
+        spent: By all iterations and the last evaluation.
+        curve: As in the status.
+        provenance: Versions, digests and seeds that reproduce it.
+        warnings: What the caller should know.
+        error_document: Why it failed.
+        began: When it was prepared.
+        ended: When its report was made.
+    """
+
+    id: str
+    state: LoopState
+    stopped_by: StopReason | None = None
+    value: float | None = None
+    error: float = 0.0
+    x: tuple[float, ...] = ()
+    parameters: tuple[str, ...] = ()
+    sense: Sense = Sense.MINIMIZE
+    answer: ProblemAnswer | None = None
+    reference: Reference | None = None
+    gap: float | None = None
+    ratio: float | None = None
+    best: Best | None = None
+    spent: Spent = Spent()
+    curve: tuple[CurvePoint, ...] = ()
+    provenance: dict[str, Any] = Field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    error_document: ErrorDocument | None = None
+    began: datetime
+    ended: datetime
+
+
+class Steering(Contract):
+    """A change of a loop that runs; it takes effect at its next chunk, about a second later.
+
+    Attributes:
+        stop: End now, with the best so far.
+        pause: Pause, or go on; None to leave it.
+        shots: Of all iterations from now on; None to leave them.
+    """
+
+    stop: bool = False
+    pause: bool | None = None
+    shots: int | None = Field(default=None, ge=1, le=1_000_000)
+
+
+class StartedLoop(Contract):
+    """The part of a loop that its iterations follow; the other fields are those of `Optimisation`.
+
+    Attributes:
+        id: Of the loop.
+        project: Public slug.
+        ansatz: A named family of circuits, None for the caller's own circuit.
+    """
+
+    id: str
+    project: str
+    ansatz: Ansatz | None
+    optimiser: Optimiser
+    stop: StopRules
+    shots: int | None
+    final_shots: int | None
+    seed: int
+    backend: str
+
+    @classmethod
+    def of(cls, loop: Optimisation) -> Self:
+        """That part of a loop."""
+        return cls(
+            id=loop.loop_id,
+            project=loop.project,
+            ansatz=loop.ansatz,
+            optimiser=loop.optimiser,
+            stop=loop.stop,
+            shots=loop.shots,
+            final_shots=loop.final_shots,
+            seed=loop.seed,
+            backend=loop.backend,
+        )
+
+
+class PreparedLoop(Contract):
+    """What a loop evaluates.
+
+    Attributes:
+        loop: What its iterations follow.
+        problem: What is asked, as it was read.
+        qpy: The ansatz.
+        parameters: Their names, in the ansatz's order.
+        observable: Whose expectation value is the objective, the problem's constant included.
+        qubits: Of the ansatz.
+        groups: Of the observable that are measured together (count).
+        start: The first point (radians).
+        reference: What the loop is compared with.
+        warnings: What the caller should know.
+    """
+
+    loop: StartedLoop
+    problem: Problem
+    qpy: bytes = Field(repr=False)
+    parameters: tuple[str, ...]
+    observable: Observable
+    qubits: int
+    groups: int
+    start: tuple[float, ...]
+    reference: Reference | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def sense(self) -> Sense:
+        """Which way is better."""
+        return getattr(self.problem, "sense", Sense.MINIMIZE)
+
+
+class BeginLoop(Contract):
+    """Prepare a loop.
+
+    Attributes:
+        loop: As asked.
+        owner: First run id of the execution.
+    """
+
+    loop: Optimisation
+    owner: str
+
+
+class LoopPlan(Contract):
+    """What the workflow needs to know of a loop that was prepared.
+
+    Attributes:
+        parameters: How many the ansatz has.
+        qubits: Of the ansatz.
+        sense: Which way is better.
+        reference: What it is compared with.
+        heartbeat: A chunk whose worker is silent for this long is given to another.
+        report: Of an earlier execution that ended.
+    """
+
+    parameters: int
+    qubits: int
+    sense: Sense
+    reference: Reference | None = None
+    heartbeat: timedelta = timedelta(seconds=5)
+    report: OptimisationReport | None = None
+
+
+class ChunkCall(Contract):
+    """Go on with a loop for about a second, or for one iteration where that takes longer.
+
+    Attributes:
+        loop_id: Of the loop.
+        number: Of the chunk.
+        shots: In force.
+    """
+
+    loop_id: str
+    number: int
+    shots: int | None = None
+
+
+class Chunk(Contract):
+    """How far a loop has come.
+
+    Attributes:
+        spent: By the whole loop.
+        best: Of the whole loop.
+        curve: Points of the iterations that are new since the last chunk ended, thinned.
+        stopped_by: The rule that ended it, None while none has.
+    """
+
+    spent: Spent
+    best: Best | None = None
+    curve: tuple[CurvePoint, ...] = ()
+    stopped_by: StopReason | None = None
+
+
+class EndLoop(Contract):
+    """Make and keep a loop's report.
+
+    Attributes:
+        loop_id: Of the loop.
+        state: How it ended.
+        stopped_by: The rule that ended it.
+        error: Why it failed.
+    """
+
+    loop_id: str
+    state: LoopState
+    stopped_by: StopReason | None = None
+    error: ErrorDocument | None = None
+
+
+class LoopCarry(Contract):
+    """What an execution hands to the next one, when it continues as new.
+
+    Attributes:
+        plan: Of the loop.
+        began: When the first execution began.
+        chunks: Made so far.
+        shots: In force.
+        paused: Whether it is.
+        last: What the last chunk said.
+        curve: So far.
+    """
+
+    plan: LoopPlan
+    began: datetime
+    chunks: int
+    shots: int | None
+    paused: bool
+    last: Chunk
+    curve: tuple[CurvePoint, ...]

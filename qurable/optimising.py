@@ -1,0 +1,318 @@
+"""Variational loops from a client: start one, watch it, steer it, attach to it by id from anywhere."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from temporalio.client import (
+    Client,
+    WorkflowFailureError,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import Priority, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from qurable.contracts.base import explain
+from qurable.contracts.errors import ErrorDocument
+from qurable.contracts.optimisations import (
+    Evaluation,
+    LoopState,
+    Optimisation,
+    OptimisationReport,
+    OptimisationStatus,
+    ProblemFile,
+    ProblemFormat,
+    Steering,
+)
+from qurable.contracts.problems import PROBLEM_KINDS
+from qurable.contracts.stages import ReadRequest
+from qurable.endings import ended, from_error, unreachable
+from qurable.errors import HybridError, KeyReused, NoWorker, RequestRejected, from_document
+from qurable.names import STEER, VARIATIONAL, Queue
+from qurable.requests import as_circuit, as_observables
+from qurable.temporal.bodies import has_another_body
+from qurable.temporal.in_workflow import MEMO_BODY
+
+Read = Callable[[ReadRequest, Any], Awaitable[Any]]
+"""Asks the store a question, for an answer of a type."""
+
+_RPC = timedelta(seconds=10)
+_QUERY = timedelta(seconds=5)
+_STEER_SECONDS = 20.0
+_LOOK_AGAIN_SECONDS = 0.5
+
+_FORMATS = {
+    ".edges": ProblemFormat.EDGE_LIST,
+    ".el": ProblemFormat.EDGE_LIST,
+    ".gset": ProblemFormat.G_SET,
+    ".mc": ProblemFormat.G_SET,
+    ".qubo": ProblemFormat.QUBO,
+    ".coo": ProblemFormat.COO,
+    ".fcidump": ProblemFormat.FCIDUMP,
+}
+"""Of files by their suffix; a name that ends in FCIDUMP is one too."""
+
+
+def as_optimisation(work: Any, ansatz: Any, **options: Any) -> Optimisation:
+    """A loop from what people have at hand.
+
+    Args:
+        work: A problem or its document, a `ProblemFile`, or an observable: a Pauli label, a sum of them, a `SparsePauliOp`.
+        ansatz: A family as `{"family", "depth"}` or `"family"` or `"family:depth"`, or a circuit with parameters.
+        **options: Other fields of `Optimisation`.
+
+    Raises:
+        RequestRejected: Naming the field.
+    """
+    fields = {**_what(work), **_with(ansatz), **options}
+    try:
+        return Optimisation.model_validate(fields)
+    except ValidationError as failure:
+        raise RequestRejected(explain(failure, "the loop")) from None
+
+
+def _what(work: Any) -> dict[str, Any]:
+    if isinstance(work, ProblemFile):
+        return {"file": work}
+    if isinstance(work, str | Path) and Path(work).suffix:
+        return {"file": problem_file(Path(work))}
+    kind = work.get("kind") if isinstance(work, dict) else getattr(work, "kind", None)
+    if kind in PROBLEM_KINDS:
+        return {"problem": work}
+    observables = as_observables(work)
+    if observables.shape:
+        raise RequestRejected("a loop has one observable, not an array of them")
+    return {"observable": observables.items[0]}
+
+
+def _with(ansatz: Any) -> dict[str, Any]:
+    if isinstance(ansatz, dict):
+        return {"ansatz": ansatz}
+    if isinstance(ansatz, str) and "\n" not in ansatz and not Path(ansatz).suffix:
+        family, _, depth = ansatz.partition(":")
+        return {"ansatz": {"family": family, **({"depth": depth} if depth else {})}}
+    return {"circuit": as_circuit(ansatz)}
+
+
+def problem_file(path: Path, form: str | None = None, index_base: int | None = None) -> ProblemFile:
+    """A problem's file; its format by its suffix unless one is named.
+
+    Raises:
+        RequestRejected: There is no such file, or nobody knows its format.
+    """
+    if not path.is_file():
+        raise RequestRejected(f"there is no file {str(path)!r}")
+    found = form or _FORMATS.get(path.suffix.lower())
+    if found is None and path.name.upper().endswith("FCIDUMP"):
+        found = ProblemFormat.FCIDUMP
+    if found is None:
+        raise RequestRejected(
+            f"the format of {str(path)!r} does not show in its name: name one of {', '.join(ProblemFormat)}"
+        )
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+        return ProblemFile.model_validate({"format": found, "text": text, "index_base": index_base})
+    except ValidationError as failure:
+        raise RequestRejected(explain(failure, f"the file {str(path)!r}")) from None
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A loop that was started, or found again.
+
+    Attributes:
+        id: Unique for ever; any process attaches by it.
+    """
+
+    id: str
+    _temporal: Client
+    _read: Read
+
+    async def status(self) -> OptimisationStatus:
+        """Where it stands; also where no worker is there to tell.
+
+        Raises:
+            JobNotFound: Nobody knows it.
+        """
+        handle = self._temporal.get_workflow_handle(self.id)
+        try:
+            found: OptimisationStatus = await handle.query(
+                "progress", result_type=OptimisationStatus, rpc_timeout=_QUERY
+            )
+        except WorkflowQueryFailedError as failure:
+            raise NoWorker(f"no worker tells where loop {self.id!r} stands: {failure}") from None
+        except RPCError as failure:
+            if failure.status is RPCStatusCode.NOT_FOUND:
+                return _status_of(await self._stored())
+            if failure.status in {RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.FAILED_PRECONDITION}:
+                message = "no worker answers; the loop waits for one"
+                return OptimisationStatus(id=self.id, state=LoopState.RUNNING, message=message)
+            raise unreachable(failure) from None
+        return found
+
+    async def progress(self) -> AsyncIterator[OptimisationStatus]:
+        """Where it stands, each time that changes, until it ends."""
+        seen: OptimisationStatus | None = None
+        while seen is None or not seen.state.final:
+            status = await self.status()
+            if status != seen:
+                yield status
+            seen = status
+            if not status.state.final:
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+
+    async def evaluations(self, start: int = 0) -> AsyncIterator[Evaluation]:
+        """Every evaluation that is kept so far, from an iteration on, in order.
+
+        Args:
+            start: Number of the first iteration, counted from 0.
+        """
+        while True:
+            request = ReadRequest(what="evaluations", job_id=self.id, after=start)
+            page: tuple[Evaluation, ...] = await self._read(request, tuple[Evaluation, ...])
+            for evaluation in page:
+                yield evaluation
+            if not page:
+                return
+            start = page[-1].iteration + 1
+
+    async def steer(self, steering: Steering) -> OptimisationStatus:
+        """Change it from its next chunk on, about a second later.
+
+        Raises:
+            RequestRejected: It has ended, or is about to.
+            NoWorker: No worker took the change in time.
+        """
+        handle = self._temporal.get_workflow_handle(self.id)
+        try:
+            async with asyncio.timeout(_STEER_SECONDS):
+                taken: OptimisationStatus = await handle.execute_update(
+                    STEER, steering, result_type=OptimisationStatus
+                )
+        except WorkflowUpdateFailedError as failure:
+            raise _why(failure.cause) from None
+        except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError):
+            raise NoWorker(
+                f"no worker took the change of loop {self.id!r} within {_STEER_SECONDS:g} s: start one with `python worker.py`"
+            ) from None
+        except RPCError as failure:
+            if failure.status is RPCStatusCode.NOT_FOUND:
+                raise RequestRejected(
+                    f"loop {self.id!r} has ended, or never was: there is nothing to steer"
+                ) from None
+            raise unreachable(failure) from None
+        return taken
+
+    async def stop(self) -> OptimisationStatus:
+        """End it at its next chunk, with the best so far."""
+        return await self.steer(Steering(stop=True))
+
+    async def pause(self) -> OptimisationStatus:
+        """Have it wait from its next chunk on."""
+        return await self.steer(Steering(pause=True))
+
+    async def resume(self) -> OptimisationStatus:
+        """Have it go on."""
+        return await self.steer(Steering(pause=False))
+
+    async def cancel(self) -> None:
+        """Give it up; what was evaluated stays."""
+        try:
+            await self._temporal.get_workflow_handle(self.id).cancel(rpc_timeout=_RPC)
+        except RPCError as failure:
+            if failure.status is not RPCStatusCode.NOT_FOUND:
+                raise unreachable(failure) from None
+            await self.status()  # ended, or unknown: the difference matters
+
+    async def report(self, *, wait: timedelta | None = None) -> OptimisationReport:
+        """Its report, waiting until it has one.
+
+        Args:
+            wait: Give up waiting after this long; the loop goes on.
+
+        Raises:
+            JobFailed: It ended without an answer; `.error` says why.
+            JobCancelled: It was cancelled.
+            JobNotFound: Nobody knows it.
+            TimeoutError: The wait is over.
+        """
+        handle = self._temporal.get_workflow_handle(self.id, result_type=OptimisationReport)
+        try:
+            async with asyncio.timeout(None if wait is None else wait.total_seconds()):
+                found: OptimisationReport = await handle.result()
+        except WorkflowFailureError as failure:
+            raise ended(self.id, failure) from None
+        except RPCError as failure:
+            if failure.status is not RPCStatusCode.NOT_FOUND:
+                raise unreachable(failure) from None
+            found = await self._stored()  # Temporal has forgotten it; the store has not
+        if found.error_document is not None:
+            raise from_error(self.id, found.error_document)
+        return found
+
+    async def _stored(self) -> OptimisationReport:
+        report: OptimisationReport = await self._read(
+            ReadRequest(what="loop", job_id=self.id), OptimisationReport
+        )
+        return report
+
+
+def _why(cause: BaseException) -> HybridError:
+    if isinstance(cause, ApplicationError) and cause.details and isinstance(cause.details[0], dict):
+        return from_document(ErrorDocument.model_validate(cause.details[0]))
+    return RequestRejected(f"the loop does not take the change: {cause}")
+
+
+def _status_of(report: OptimisationReport) -> OptimisationStatus:
+    return OptimisationStatus(
+        id=report.id,
+        state=report.state,
+        parameters=len(report.parameters),
+        sense=report.sense,
+        best=report.best,
+        spent=report.spent,
+        curve=report.curve,
+        reference=report.reference,
+        message="" if report.stopped_by is None else str(report.stopped_by),
+    )
+
+
+async def start_loop(temporal: Client, read: Read, loop: Optimisation) -> Loop:
+    """Start a loop, or find the one that its key already started.
+
+    Raises:
+        KeyReused: The key belongs to a loop with another body.
+        ServiceUnreachable: Temporal does not answer.
+    """
+    try:
+        await temporal.start_workflow(
+            VARIATIONAL,
+            args=[loop, None],
+            id=loop.loop_id,
+            task_queue=Queue.WORKFLOWS,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            memo={MEMO_BODY: loop.body_hash},
+            static_summary=f"loop · {loop.optimiser.name} · on {loop.backend}",
+            priority=Priority(fairness_key=loop.project),
+            rpc_timeout=_RPC,
+        )
+    except WorkflowAlreadyStartedError:
+        await _same_body(temporal, loop)
+    except RPCError as failure:
+        raise unreachable(failure) from None
+    return Loop(loop.loop_id, temporal, read)
+
+
+async def _same_body(temporal: Client, loop: Optimisation) -> None:
+    if await has_another_body(temporal, loop.loop_id, loop.body_hash, _RPC):
+        raise KeyReused(
+            f"the idempotency key of loop {loop.loop_id!r} already belongs to one with another body: use a new key for a new loop",
+            job_id=loop.loop_id,
+        )
