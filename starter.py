@@ -7,8 +7,9 @@ import argparse
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
+from typing import Any
 
 from qurable.cli import show
 from qurable.cli.service import INTERRUPTED, complain
@@ -19,9 +20,9 @@ from qurable.requests import as_circuit, sample
 from qurable.temporal.connect import configured, connected, keep_history
 from qurable.temporal.duty import relieved
 from qurable.temporal.embedded import Address, embedded_server
-from qurable.temporal.run_main import run_main
+from qurable.temporal.run_main import run_main, until_signalled
 from settings import Settings
-from worker import until_signalled, workers
+from worker import workers
 
 EXAMPLE = Path(__file__).parent / "examples" / "circuits" / "ghz_5.qasm"
 
@@ -141,6 +142,38 @@ async def _ended(process: asyncio.subprocess.Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
+
+
+def rehearse(*, json_output: bool, **asked: Any) -> int:
+    """Run `qurable rehearse`; gives back the exit code.
+
+    Args:
+        json_output: Print one JSON document, not text.
+        **asked: Fields of `emulator.rehearsal.Asked`.
+
+    Raises:
+        HybridError: It cannot be rehearsed.
+    """
+    from emulator.rehearsal import Asked
+    from emulator.rehearsal import rehearse as play
+
+    worker = (sys.executable, "-m", "worker")
+    return run_main(_until_interrupted(play(Asked(**asked), worker, json_output=json_output)))
+
+
+async def _until_interrupted(work: Coroutine[Any, Any, None]) -> int:
+    """Work until done, or until a signal comes: then it tidies up first. Gives back the exit code."""
+    working = asyncio.create_task(work)
+    stopped = asyncio.create_task(until_signalled())
+    await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    if working.done():
+        stopped.cancel()
+        await working
+        return 0
+    print("\ninterrupted: tidying up", file=sys.stderr)
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+    return INTERRUPTED
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -4,66 +4,98 @@ Read it to see the whole system.
 """
 
 import argparse
-import asyncio
 import contextlib
 import os
-import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from importlib.metadata import version
 from typing import Any
 
 from temporalio.client import Client
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.runtime import Runtime
 
 from activities.accept import Accept
-from activities.boundary import Heartbeats
+from activities.approval import Approve
+from activities.batches import Batches
+from activities.change import DecideChange
 from activities.checkpoint import Checkpoints, Failpoint, Journal, NoJournal, no_failpoint
+from activities.entanglement import Probing
 from activities.fetch import Fetch
 from activities.finish import Finish
+from activities.fires import Fires
+from activities.health import HealthWatch
+from activities.iterations import Iterations
+from activities.loop_references import LoopReferences
+from activities.loop_reports import LoopReports
+from activities.owners import TemporalOwners
+from activities.places import Patience, Places
 from activities.plan_route import PlanRoute
 from activities.post_process import PostProcess
 from activities.prepare import Prepare
+from activities.preview import Preview
+from activities.queue_worker import queue_worker
 from activities.read_store import ReadStore as ReadStoreActivity
+from activities.reconcile import Reconcile
+from activities.reconciler_schedule import Caretaking
 from activities.record import Record
+from activities.sessions import Sessions
+from activities.set_budget import SetBudget as SetBudgetActivity
+from activities.set_rollout import SetRollout as SetRolloutActivity
+from activities.shadows import Shadows
 from activities.submit import Submit
 from activities.transpile import Transpile
 from activities.validate import Validate
-from activities.waiting import Waiting
+from activities.waiting import Pacing, Waiting
 from activities.withdraw import Withdraw
 from backends.aer import GPU
+from backends.ibm.account import Account
+from backends.ibm.accounts import Accounts
+from backends.ibm.provider import Rules, connected_provider
 from backends.registry import Registry
-from backends.simulation import Engine
+from fallback.cache_backend import CacheBackend
+from fallback.circuit_backend import circuit_backends
+from fallback.problem_backend import problem_backends
+from fallback.table import StrategyTable
+from fallback.table_file import load_table
 from isolation.admission import Admission
 from isolation.pool import ChildPool, Nursery
+from isolation.runs import Engine
 from qurable.backend import QuantumBackend
+from qurable.contracts.stages import ReconcileCall
 from qurable.errors import HybridError
-from qurable.names import Queue
+from qurable.names import CACHE, Queue
 from qurable.temporal.connect import configured, connected, keep_history, register_search_attributes
 from qurable.temporal.duty import announced
 from qurable.temporal.embedded import embedded_server
-from qurable.temporal.run_main import run_main
+from qurable.temporal.run_main import run_main, until_signalled
 from settings import EVERYDAY_QUEUES, Settings
 from store import catalogue
 from store.database import Database
+from store.ledger import StoreLedger
 from store.shelf import StoreShelf
+from workflows.batch import Batch
 from workflows.hybrid_job import HybridJob
 from workflows.read_store import ReadStore
+from workflows.reconciler import Reconciler
+from workflows.scheduled import ScheduledRun
+from workflows.set_budget import SetBudget
+from workflows.set_rollout import SetRollout
+from workflows.shadow import Shadow
+from workflows.variational import Variational
 
-WORKFLOWS = (HybridJob, ReadStore)
-
-_STICKY = timedelta(seconds=1)
-"""How long a workflow waits for the worker that has it cached; a killed one costs this, not ten seconds."""
-
-_THROTTLE = timedelta(seconds=0.5)
-"""Heartbeats carry cancellations back, which have to arrive within two seconds."""
-
-_SANDBOX = SandboxedWorkflowRunner(SandboxRestrictions.default.with_passthrough_modules("qurable"))
+WORKFLOWS = (
+    Batch,
+    HybridJob,
+    ReadStore,
+    Reconciler,
+    ScheduledRun,
+    SetBudget,
+    SetRollout,
+    Shadow,
+    Variational,
+)
 
 _PATIENCE_SECONDS = 60.0
-_BUILD = f"qurable-{version('qurable')}"
 
 
 @dataclass(frozen=True)
@@ -79,6 +111,7 @@ class Hooks:
     backends: Mapping[str, QuantumBackend] = field(default_factory=dict)
     sandboxed: bool = False
     nursery: Nursery | None = None
+    ibm_nursery: Nursery | None = None
 
 
 @contextlib.asynccontextmanager
@@ -98,46 +131,128 @@ async def workers(settings: Settings, client: Client, hooks: Hooks | None = None
         shelf = StoreShelf(database)
         admission = Admission(settings.capacity_bytes, settings.admission_folder)
         engine = Engine(simulating, admission, shelf, settings.cores, hooks.failpoint)
-        registry = Registry(engine, hooks.backends, lambda name: database.read(catalogue.offered, name))
+        ledger = StoreLedger(database)
+        connecting = connected_provider(
+            shelf, ledger, _accounts(settings), _rules(settings), hooks.failpoint, hooks.ibm_nursery
+        )
+        provider = await parts.enter_async_context(connecting)
+        solvers = {
+            **circuit_backends(engine),
+            **problem_backends(engine),
+            CACHE: CacheBackend(CACHE, engine),
+        }
+        registry = Registry(
+            engine,
+            provider,
+            {**solvers, **hooks.backends},
+            lambda name: database.read(catalogue.offered, name),
+        )
         if Queue.GPU in settings.served_queues:
             await database.write(catalogue.publish, [await registry.get(GPU).target()])
-        stores = _Stores(database, shelf, Checkpoints(database, hooks.journal, hooks.failpoint))
-        queues = _activities(settings, stores, registry, compiling, search_attributes=known)
+        checkpoints = Checkpoints(database, hooks.journal, hooks.failpoint)
+        table = load_table(settings.strategy)
+        meter = (client.service_client.config.runtime or Runtime.default()).metric_meter
+        watch = await parts.enter_async_context(HealthWatch(database, registry, table.breaker, meter))
+        queues = _activities(
+            settings,
+            client,
+            database,
+            shelf,
+            checkpoints,
+            registry,
+            compiling,
+            engine,
+            table,
+            watch,
+            search_attributes=known,
+        )
         async with contextlib.AsyncExitStack() as running:
             for queue in settings.served_queues:
                 if queue in queues:
-                    runner = _SANDBOX if hooks.sandboxed else UnsandboxedWorkflowRunner()
-                    await running.enter_async_context(_worker(settings, client, queue, queues[queue], runner))
+                    worker = queue_worker(
+                        client,
+                        queue,
+                        queues[queue],
+                        WORKFLOWS if queue is Queue.WORKFLOWS else (),
+                        slots=_slots(settings, queue),
+                        graceful_stop=settings.graceful_stop,
+                        sandboxed=hooks.sandboxed,
+                        watch=watch,
+                    )
+                    await running.enter_async_context(worker)
             yield database
 
 
-@dataclass(frozen=True)
-class _Stores:
-    """The store, and two ways to look at it."""
+def _rules(settings: Settings) -> Rules:
+    return Rules(
+        generation=settings.ibm_primitives,
+        per_minute=settings.ibm_submissions_per_minute,
+        send_within=settings.ibm_send_within,
+        read_timeout=settings.ibm_read_timeout,
+        tag_lag=settings.ibm_tag_lag,
+    )
 
-    database: Database
-    shelf: StoreShelf
-    checkpoints: Checkpoints
+
+def _accounts(settings: Settings) -> Accounts:
+    entries = {
+        label: Account(label=label, **entry.model_dump(exclude={"projects"}))
+        for label, entry in settings.ibm_accounts.items()
+    }
+    projects = {
+        project: label for label, entry in settings.ibm_accounts.items() for project in entry.projects
+    }
+    return Accounts(entries, projects, os.environ, settings.home)
 
 
 def _activities(
-    settings: Settings, stores: _Stores, registry: Registry, compiling: ChildPool, *, search_attributes: bool
+    settings: Settings,
+    client: Client,
+    database: Database,
+    shelf: StoreShelf,
+    checkpoints: Checkpoints,
+    registry: Registry,
+    compiling: ChildPool,
+    engine: Engine,
+    table: StrategyTable,
+    watch: HealthWatch,
+    *,
+    search_attributes: bool,
 ) -> dict[Queue, Sequence[Callable[..., Any]]]:
     """Every activity, with what it needs, by the queue that runs it."""
-    shelf, checkpoints = stores.shelf, stores.checkpoints
     accept = Accept(checkpoints, shelf, settings.pace(search_attributes=search_attributes))
     validate = Validate(checkpoints, shelf, compiling, settings.source_limits)
-    plan_route = PlanRoute(checkpoints, shelf, registry, settings.capacity_bytes)
+    probing = Probing(shelf, compiling, settings.capacity_bytes)
+    plan_route = PlanRoute(checkpoints, shelf, registry, table, settings.capacity_bytes, watch, probing)
     transpile = Transpile(checkpoints, shelf, registry, compiling)
     prepare = Prepare(checkpoints, validate, plan_route, transpile)
-    submit = Submit(checkpoints, shelf, registry, settings.capacity_bytes)
-    waiting = Waiting(checkpoints, registry)
+    caretaking = Caretaking(client, settings.reconcile_every, ReconcileCall(heartbeat=settings.heartbeat))
+    submit = Submit(checkpoints, shelf, registry, settings.capacity_bytes, caretaking.begin)
+    sessions = Sessions(checkpoints, shelf, registry, caretaking.begin)
+    waiting = Waiting(checkpoints, registry, Pacing(settings.poll_shortest, settings.poll_longest))
     fetch = Fetch(checkpoints, registry)
     post_process = PostProcess(checkpoints, shelf, compiling)
     record = Record(checkpoints, shelf)
     finish = Finish(checkpoints, shelf, fetch, post_process)
     withdraw = Withdraw(checkpoints, registry)
-    reading = ReadStoreActivity(stores.database, shelf, registry)
+    shadows = Shadows(checkpoints, shelf, registry, compiling)
+    batching = Batches(database, shelf, compiling, client, checkpoints.failpoint)
+    fires = Fires(database, shelf, settings.exports_folder, search_attributes=search_attributes)
+    iterations = Iterations(
+        database,
+        compiling,
+        engine.pool,
+        engine.admission,
+        settings.source_limits,
+        LoopReferences(compiling, engine.admission),
+        settings.heartbeat,
+    )
+    loop_reports = LoopReports(database, engine.pool)
+    reading = ReadStoreActivity(
+        database, shelf, registry, Preview(validate, plan_route), watch, checkpoints.failpoint
+    )
+    patience = Patience(grace=settings.reconcile_grace, settling=_rules(settings).settling)
+    places = Places(registry.get, registry.payers)
+    reconcile = Reconcile(database, TemporalOwners(client), places, patience)
 
     return {
         Queue.WORKFLOWS: (
@@ -149,52 +264,53 @@ def _activities(
             record.record,
             finish.finish,
             withdraw.withdraw,
+            batching.begin,
+            batching.end,
             reading.read_store,
+            waiting.await_done,
+            SetBudgetActivity(database).set_budget,
+            Approve(checkpoints).approval,
+            DecideChange(checkpoints, shelf, watch).change,
+            SetRolloutActivity(database, registry).set_rollout,
+            fires.due,
+            fires.due_request,
+            fires.tally_fire,
+            shadows.plan_shadow,
+            shadows.compare_shadow,
         ),
-        Queue.COMPILE: (validate.validate, plan_route.plan_route, transpile.transpile),
-        Queue.SIM: (waiting.await_done,),
+        Queue.COMPILE: (iterations.begin_loop, validate.validate, plan_route.plan_route, transpile.transpile),
+        Queue.SIM: (waiting.await_done, iterations.iterate, loop_reports.end_loop),
+        Queue.CLASSICAL: (waiting.await_done,),
         Queue.GPU: (waiting.await_done,),
         Queue.SUBMIT: (submit.submit,),
-        Queue.HARDWARE: (waiting.await_start, waiting.await_done, fetch.fetch),
+        Queue.HARDWARE: (
+            sessions.open_session,
+            waiting.await_start,
+            waiting.await_done,
+            fetch.fetch,
+            withdraw.withdraw,
+            sessions.close_session,
+            reconcile.reconcile,
+            batching.advance,
+            batching.cancel,
+        ),
     }
 
 
-def _worker(
-    settings: Settings,
-    client: Client,
-    queue: Queue,
-    activities: Sequence[Callable[..., Any]],
-    runner: WorkflowRunner,
-) -> Worker:
-    slots = {Queue.COMPILE: settings.cores, Queue.SIM: max(2, settings.cores), Queue.GPU: 1}
-    return Worker(
-        client,
-        task_queue=queue,
-        workflows=WORKFLOWS if queue is Queue.WORKFLOWS else (),
-        activities=activities,
-        interceptors=[Heartbeats()],
-        workflow_runner=runner,
-        max_concurrent_activities=slots.get(queue, settings.max_jobs_in_stage),
-        sticky_queue_schedule_to_start_timeout=_STICKY,
-        max_heartbeat_throttle_interval=_THROTTLE,
-        default_heartbeat_throttle_interval=_THROTTLE,
-        graceful_shutdown_timeout=settings.graceful_stop,
-        # Otherwise the SDK hashes the code of every loaded module, once per worker: a second in all.
-        build_id=_BUILD,
-    )
+def _slots(settings: Settings, queue: Queue) -> int:
+    """Activities that a queue's worker runs at once: as many as there are cores where they compute.
 
-
-async def until_signalled() -> None:
-    """Wait for SIGTERM or SIGINT."""
-    signalled = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, signalled.set)
-    try:
-        await signalled.wait()
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
+    Few where all projects meet, since whatever a worker has taken is no longer shared out between them.
+    """
+    computing = max(2, settings.cores)
+    slots = {
+        Queue.WORKFLOWS: min(2 * computing, settings.max_jobs_in_stage),
+        Queue.COMPILE: settings.cores,
+        Queue.SIM: computing,
+        Queue.CLASSICAL: computing,
+        Queue.GPU: 1,
+    }
+    return slots.get(queue, settings.max_jobs_in_stage)
 
 
 async def serve(settings: Settings, *, embedded: bool, hooks: Hooks | None = None) -> None:

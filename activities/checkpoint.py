@@ -8,7 +8,7 @@ import contextlib
 import os
 import socket
 import zlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
@@ -20,7 +20,7 @@ from qurable.backend import StillWaiting
 from qurable.contracts.base import Contract
 from qurable.contracts.reports import JobEvent, StageRecord, State
 from qurable.contracts.stages import StageCall
-from qurable.errors import InternalError
+from qurable.errors import StageForgotten
 from store import jobs
 from store.database import Database, now
 
@@ -44,8 +44,8 @@ class Journal(Protocol):
         """The work of a step begins."""
         ...
 
-    def ended(self, job_id: str, step: str, attempt: int, how: str) -> None:
-        """The work of a step has ended: done, waiting or failed."""
+    def ended(self, job_id: str, step: str, attempt: int, how: str, failure: BaseException | None) -> None:
+        """The work of a step has ended: done, waiting or failed, and what with."""
         ...
 
 
@@ -55,7 +55,7 @@ class NoJournal:
     def began(self, job_id: str, step: str, attempt: int) -> None:
         """Nothing."""
 
-    def ended(self, job_id: str, step: str, attempt: int, how: str) -> None:
+    def ended(self, job_id: str, step: str, attempt: int, how: str, failure: BaseException | None) -> None:
         """Nothing."""
 
 
@@ -71,6 +71,11 @@ class Documents:
         self._job_id = job_id
         self._outputs = outputs
 
+    @property
+    def steps(self) -> Collection[str]:
+        """Steps that have finished."""
+        return self._outputs.keys()
+
     def find(self, step: str, kind: type[D]) -> D | None:
         """The document of a step that has finished, None otherwise."""
         output = self._outputs.get(step)
@@ -80,11 +85,13 @@ class Documents:
         """The document of a step that must have finished by now.
 
         Raises:
-            InternalError: It has not.
+            StageForgotten: It has, or this step would not run, and the store does not know of it.
         """
         document = self.find(step, kind)
         if document is None:
-            raise InternalError(f"job {self._job_id!r} has no finished stage {step!r}")
+            raise StageForgotten(
+                f"the store has nothing of stage {step!r} of job {self._job_id!r}, which has ended: it was restored from a backup"
+            )
         return document
 
 
@@ -179,15 +186,13 @@ class Checkpoints:
         """Note the beginning and end of a step's work."""
         attempt = activity.info().attempt
         self._journal.began(call.job_id, call.step, attempt)
-        how = "failed"
         try:
             yield
-            how = "done"
-        except StillWaiting:
-            how = "waiting"
+        except BaseException as failure:
+            how = "waiting" if isinstance(failure, StillWaiting) else "failed"
+            self._journal.ended(call.job_id, call.step, attempt, how, failure)
             raise
-        finally:
-            self._journal.ended(call.job_id, call.step, attempt, how)
+        self._journal.ended(call.job_id, call.step, attempt, "done", None)
 
 
 def _keep(connection: Connection, call: StageCall, outcome: Outcome[T], attempt: int) -> bool:

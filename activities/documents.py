@@ -1,11 +1,16 @@
 """What stages find out and later stages read from the store; it never crosses Temporal."""
 
 from qurable.contracts.base import Contract
+from qurable.contracts.checks import Verdict
 from qurable.contracts.circuits import ParsedCircuit
+from qurable.contracts.confidence import Confidence, Survival
 from qurable.contracts.executions import JobRef
+from qurable.contracts.explanations import Contender, ErrorBudget, Explanation
+from qurable.contracts.mitigation import MitigationRecord
 from qurable.contracts.problems import ProblemAnswer
 from qurable.contracts.reports import Provenance
 from qurable.contracts.routes import MethodChoice
+from qurable.contracts.twins import TwinRecord
 
 
 class ValidatedDocument(Contract):
@@ -47,6 +52,8 @@ class CompiledCircuit(Contract):
         cache: hit, miss or off.
         saved_seconds: First transpilation less the look-up.
         target: SHA-256 of the target document.
+        survival: On the device it was compiled for; None for a place without errors, and where an older worker
+            compiled it.
     """
 
     isa: str
@@ -62,12 +69,61 @@ class CompiledCircuit(Contract):
     cache: str = "miss"
     saved_seconds: float = 0.0
     target: str
+    survival: Survival | None = None
+
+
+class Preflight(Contract):
+    """What a simulation without noise says of a circuit before somebody pays for it.
+
+    Attributes:
+        circuit: The author's name for it.
+        how: What was simulated, in a few words.
+        findings: What speaks against paying for it, a sentence each.
+    """
+
+    circuit: str = ""
+    how: str
+    findings: tuple[str, ...] = ()
+
+
+class Twin(Contract):
+    """A twin of an ISA circuit, or why there is none.
+
+    Attributes:
+        circuit: Position of the distinct circuit.
+        pub: Position of the pub whose first binding it has the shape of.
+        copies: How often it runs, each time with that pub's shots.
+        because: Why there is none; all that follows is empty then.
+        isa: Artifact hash of its QPY.
+        bits: How many it reads.
+        checks: Sets of classical bits whose parity is certain, as hexadecimal numbers, bit 0 the lowest.
+        odd: The parity of each.
+        noticed: Share of single errors behind two-qubit gates that break one of them.
+    """
+
+    circuit: int
+    pub: int
+    copies: int
+    because: str = ""
+    isa: str = ""
+    bits: int = 0
+    checks: tuple[str, ...] = ()
+    odd: tuple[int, ...] = ()
+    noticed: float = 0.0
 
 
 class CompiledDocument(Contract):
-    """ISA circuits of a rung, in the order of `ValidatedDocument.circuits`."""
+    """ISA circuits of a rung, in the order of `ValidatedDocument.circuits`.
+
+    Attributes:
+        circuits: Compiled.
+        preflight: What was found before they are paid for; empty where nobody pays, or the project paid for them before.
+        twins: That ride with the job; empty where it asks for none, or the place has no noise.
+    """
 
     circuits: tuple[CompiledCircuit, ...]
+    preflight: tuple[Preflight, ...] = ()
+    twins: tuple[Twin, ...] = ()
 
 
 class SubmittedDocument(Contract):
@@ -80,6 +136,7 @@ class SubmittedDocument(Contract):
         seeds: For simulators, base seed of each pub.
         noise: SHA-256 of the target document whose noise is simulated.
         precision: Of amplitudes, for simulators.
+        changes: How many of the rung's changes it was made with.
     """
 
     job: JobRef
@@ -88,6 +145,7 @@ class SubmittedDocument(Contract):
     seeds: tuple[int, ...] = ()
     noise: str | None = None
     precision: str = ""
+    changes: int = 0
 
 
 class FetchedDocument(Contract):
@@ -110,9 +168,25 @@ class ProcessedDocument(Contract):
         provenance: For the report.
         warnings: For the report.
         size: Bytes of the results as documents.
+        confidence: For the report.
+        twins: For the report, but for what they cost.
+        mitigation: For the report.
+        mitigated: Artifact hash of what it made of the counts; empty where nothing was mitigated.
+        verdict: For the report, as all that follows.
+        explanation: In plain sentences.
+        error_budget: How far it is off.
+        against: It, without what it took, and the best of the other kind.
     """
 
     answer: ProblemAnswer | None
     provenance: Provenance
     warnings: tuple[str, ...] = ()
     size: int = 0
+    confidence: tuple[Confidence, ...] = ()
+    twins: tuple[TwinRecord, ...] = ()
+    mitigation: MitigationRecord | None = None
+    mitigated: str = ""
+    verdict: Verdict | None = None
+    explanation: Explanation | None = None
+    error_budget: ErrorBudget = ErrorBudget()
+    against: tuple[Contender, ...] = ()

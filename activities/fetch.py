@@ -1,22 +1,25 @@
 """Fetch: bring the raw result into the store, where it outlives the place it came from."""
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 from sqlalchemy import Connection
 from temporalio import activity
 
 from activities import steps
-from activities.boundary import speaks_temporal
+from activities.boundary import KeepAsking, speaks_temporal
 from activities.checkpoint import Checkpoints, Documents, Outcome, timed
-from activities.documents import FetchedDocument
+from activities.documents import FetchedDocument, SubmittedDocument
 from backends.registry import Registry
 from circuits.assembly import arrays_of
 from qurable.contracts.executions import JobRef, Piece
 from qurable.contracts.stages import FinishCall, StageCall, Waited
-from qurable.errors import InternalError
+from qurable.errors import InternalError, TargetUnavailable
 from qurable.names import Activity
 from store import results
 from store.database import now
+
+_AGAIN = timedelta(seconds=5)
 
 
 class Fetch:
@@ -38,13 +41,15 @@ class Fetch:
 
         Raises:
             ResultRefused: What came back is not a result.
+            KeepAsking: The place does not answer; what is paid for is not given up.
         """
         call = finish.call
 
         def kept(documents: Documents) -> Waited | None:
             return None if documents.find(steps.fetch(call.rung), FetchedDocument) is None else Waited()
 
-        async def work(_: Documents) -> Outcome[Waited]:
+        async def work(documents: Documents) -> Outcome[Waited]:
+            documents.need(steps.submit(call.rung, call.ordinal), SubmittedDocument)
             outcome = await self.work(call, finish.job)
             return Outcome(Waited(), outcome.rows, outcome.events, outcome.writes)
 
@@ -64,7 +69,10 @@ class Fetch:
             raise InternalError(f"job {call.job_id!r} has no answer to fetch")
         began = now()
         if pieces is None:
-            brought = list(await self._registry.get(job.backend).result(job))
+            try:
+                brought = list(await self._registry.get(job.backend).result(job))
+            except TargetUnavailable as failure:
+                raise KeepAsking(failure, _AGAIN) from None
             tag = job.key.tag
             writes: list[Callable[[Connection], None]] = [
                 lambda connection: results.put(connection, tag, brought)

@@ -14,7 +14,7 @@ from activities.reporting import build_report, find_kept, results_of
 from qurable.contracts.reports import JobReport
 from qurable.contracts.results import EstimateResult, SampleResult
 from qurable.contracts.stages import FinishCall, StageCall, Waited
-from qurable.errors import InternalError
+from qurable.errors import InternalError, StageForgotten
 from qurable.names import Activity
 from store import jobs
 from store.database import now
@@ -54,14 +54,16 @@ class Finish:
         async def work(documents: Documents) -> Outcome[Waited]:
             held = await self._checkpoints.database.read(find_kept, documents, call.rung)
             if held is None:
-                raise InternalError(f"job {call.job_id!r} has nothing to finish")
+                raise StageForgotten(
+                    f"the store has nothing to finish of job {call.job_id!r}: it was restored from a backup"
+                )
             fetched = await self._fetch.work(call, finish.job, held.pieces)
             processed, complete = await self._post_process.work(call, held)
 
             def record(connection: Connection) -> None:
                 ended = now()
-                report = build_report(connection, call.job_id, held, processed.answer, ended)
-                report = end(connection, call, report.model_copy(update={"tried": finish.tried}), ended)
+                report = build_report(connection, call.job_id, held, processed.answer, finish.tried, ended)
+                report = end(connection, call, report, ended)
                 brought.append((report, complete))
 
             return Outcome(

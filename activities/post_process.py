@@ -1,24 +1,32 @@
 """Post-process: put results together, check them, and answer in the problem's terms."""
 
+import asyncio
 from collections.abc import Sequence
 
 from sqlalchemy import Connection
 from temporalio import activity
 
-from activities import steps
+from activities import preflight, steps, survival_gate, twins
 from activities.boundary import speaks_temporal
 from activities.checkpoint import Checkpoints, Documents, Outcome, read_documents, timed
 from activities.documents import ProcessedDocument
+from activities.judging import Judge
+from activities.mitigating import Mitigating
+from activities.references import References
 from activities.reporting import Kept, assemble_results, build_report, provenance, read_kept
+from circuits.confidence import confidence_of
 from circuits.problems import best_answer
+from fallback.problem_backend import solution_of
 from isolation.limits import MIB, Limits
 from isolation.pool import ChildPool
-from qurable.contracts.jobs import EstimateJob, SampleJob, SolveJob, read_request
+from qurable.contracts.confidence import Confidence, ConfidenceKind
+from qurable.contracts.fallback import ConfidenceFloor
+from qurable.contracts.jobs import EstimateJob, SampleJob, SolveJob
 from qurable.contracts.problems import Ising, LinearProgram, MaxCut, ProblemAnswer, Qubo
-from qurable.contracts.reports import JobReport, State
+from qurable.contracts.reports import Attempt, JobReport, State
 from qurable.contracts.results import EstimateResult, SampleResult
 from qurable.contracts.stages import FinishCall, StageCall, Waited
-from qurable.errors import InternalError, ResultRefused
+from qurable.errors import ConfidenceTooLow, ResultRefused, StageForgotten
 from qurable.names import Activity
 from store.database import now
 from store.shelf import StoreShelf
@@ -39,6 +47,8 @@ class PostProcess:
         self._checkpoints = checkpoints
         self._shelf = shelf
         self._pool = pool
+        self._mitigating = Mitigating(shelf, pool)
+        self._judge = Judge(References(checkpoints.database, shelf, pool))
 
     @activity.defn(name=Activity.POST_PROCESS)
     @speaks_temporal
@@ -51,6 +61,8 @@ class PostProcess:
 
         Raises:
             ResultRefused: A pub's result is missing or has another shape.
+            ConfidenceTooLow: The answer is less certain than the job asks for.
+            AnswerRefused: One of its checks refuses it.
         """
         call = finish.call
 
@@ -63,21 +75,23 @@ class PostProcess:
             return Outcome(Waited(), outcome.rows, outcome.events, outcome.writes)
 
         await self._checkpoints.once(call, kept, work)
-        return await self._draft(call) if draft else None
+        return await self._draft(call, finish.tried) if draft else None
 
     async def _held(self, call: StageCall) -> Kept:
         held = await self._checkpoints.database.read(read_kept, call.job_id, call.rung)
         if held is None:
-            raise InternalError(f"job {call.job_id!r} has nothing to post-process")
+            raise StageForgotten(
+                f"the store has nothing to post-process of job {call.job_id!r}: it was restored from a backup"
+            )
         return held
 
-    async def _draft(self, call: StageCall) -> JobReport:
+    async def _draft(self, call: StageCall, tried: Sequence[Attempt]) -> JobReport:
         held = await self._held(call)
 
         def read(connection: Connection) -> JobReport:
             documents = read_documents(connection, call.job_id)
             processed = documents.need(steps.post_process(call.rung), ProcessedDocument)
-            return build_report(connection, call.job_id, held, processed, now())
+            return build_report(connection, call.job_id, held, processed, tried, now())
 
         report = await self._checkpoints.database.read(read)
         results = [result for result in await assemble_results(self._shelf, held) if result is not None]
@@ -88,18 +102,44 @@ class PostProcess:
     ) -> tuple[Outcome[ProcessedDocument], list[SampleResult | EstimateResult]]:
         """The stage itself, and the results, for its own activity and for the merged one."""
         began = now()
-        request = read_request(await self._shelf.artifact(held.validated.request))
+        request = await held.request(self._shelf)
         assembled = await assemble_results(self._shelf, held)
         complete = [result for result in assembled if result is not None]
         if len(complete) != len(assembled):
             missing = [number for number, result in enumerate(assembled) if result is None]
             raise ResultRefused(f"pubs {missing[:10]} came back without a complete result")
-        document = ProcessedDocument(
-            answer=await self._answer(request, held, complete),
-            provenance=provenance(held),
-            warnings=(*held.validated.warnings, *_warnings(held)),
-            size=sum(_size(result) for result in complete),
+        mitigated = await self._mitigating.mitigate(request, held, complete)
+        complete = mitigated.results
+        rode, measured = await asyncio.to_thread(twins.read, held)
+        document = (
+            _solved(held)
+            if held.rung.target.solves_problems
+            else ProcessedDocument(
+                answer=await self._answer(request, held, complete),
+                provenance=provenance(held),
+                warnings=(*held.validated.warnings, *_warnings(held)),
+                size=sum(_size(result) for result in complete),
+                confidence=(
+                    *confidence_of(held.pieces),
+                    *measured,
+                    *survival_gate.records(held.validated.circuit_of, held.compiled),
+                ),
+                twins=rode,
+            )
         )
+        document = document.model_copy(
+            update={
+                "mitigation": mitigated.record,
+                "mitigated": mitigated.kept,
+                "warnings": (*document.warnings, *mitigated.warnings, *twins.warnings(held, request)),
+            }
+        )
+        known = (*document.confidence, *_standard_errors(complete))
+        _check_floor(request.fallback.floor, known, held.rung.name)
+        judged = await self._judge.judge(
+            request, held, complete, document.answer, document.provenance, document.confidence, rode
+        )
+        document = document.model_copy(update=vars(judged))
         row = timed(steps.post_process(call.rung), Activity.POST_PROCESS, began, document)
         return Outcome(document, [row], [(State.POST_PROCESSING, began, "")]), complete
 
@@ -140,6 +180,50 @@ class PostProcess:
         return None
 
 
+def _solved(held: Kept) -> ProcessedDocument:
+    """What the report says of a problem that a solver answered."""
+    solution = solution_of(held.pieces)
+    return ProcessedDocument(
+        answer=solution.answer,
+        provenance=provenance(held),
+        warnings=(*held.validated.warnings, *solution.warnings),
+        confidence=() if solution.confidence is None else (solution.confidence,),
+    )
+
+
+def _standard_errors(complete: Sequence[SampleResult | EstimateResult]) -> list[Confidence]:
+    """The largest standard error of each pub that was estimated."""
+    return [
+        Confidence(
+            kind=ConfidenceKind.STANDARD_ERROR,
+            value=max(result.stds.values, default=0.0),
+            basis="the largest of the pub's results",
+            pub=number,
+        )
+        for number, result in enumerate(complete)
+        if isinstance(result, EstimateResult)
+    ]
+
+
+def _check_floor(floor: ConfidenceFloor | None, records: Sequence[Confidence], backend: str) -> None:
+    """Refuse an answer that says itself that it is not certain enough; one that says nothing passes.
+
+    Raises:
+        ConfidenceTooLow: With the number that decided.
+    """
+    if floor is None:
+        return
+    for record in records:
+        if floor.failed_by(record):
+            where = "" if record.pub is None else f" of pub {record.pub}"
+            raise ConfidenceTooLow(
+                f"the answer of {backend!r} has a {record.kind}{where} of {record.value:.3g}; asked is a {floor}: allow more, or "
+                "ask for more shots",
+                kind=str(record.kind),
+                value=record.value,
+            )
+
+
 def _all_bits(result: SampleResult, held: Kept) -> dict[str, int]:
     """Counts over every classical bit of the circuit, rightmost character bit 0, all bindings together."""
     registers = held.validated.circuits[held.validated.circuit_of[0]].dress.registers
@@ -166,12 +250,19 @@ def _all_bits(result: SampleResult, held: Kept) -> dict[str, int]:
 
 def _warnings(held: Kept) -> list[str]:
     warnings = []
-    for parsed, compiled in zip(held.validated.circuits, held.compiled.circuits, strict=True):
+    if held.rung.target.emulated:
+        warnings.append(
+            f"{held.rung.name!r} is emulated on this house's machines: no quantum hardware ran, and its price was not paid"
+        )
+    circuits = held.validated.circuits if held.rung.target.reads_circuits else ()
+    for parsed, compiled in zip(circuits, held.compiled.circuits, strict=True):
         if compiled.unusable:
             warnings.append(
                 f"circuit {parsed.dress.name!r} uses couplings {[list(pair) for pair in compiled.unusable[:5]]} whose reported error is "
                 "0.5 or more, or missing: the device snapshot marks them as dead, expect noise"
             )
+    warnings += survival_gate.warnings(held.route, held.rung.name, held.validated, held.compiled)
+    warnings += preflight.warnings(held.compiled)
     discarded = max((float(piece.notes.get("discarded_weight", 0.0)) for piece in held.pieces), default=0.0)
     if discarded:
         warnings.append(
@@ -183,5 +274,6 @@ def _warnings(held: Kept) -> list[str]:
 
 def _size(result: SampleResult | EstimateResult) -> int:
     if isinstance(result, SampleResult):
-        return sum(len(entry.bits.data) for entry in result.registers)
+        weights = 0 if result.mitigated is None else result.mitigated.size
+        return weights + sum(len(entry.bits.data) for entry in result.registers)
     return 20 * (len(result.evs.values) + len(result.stds.values))

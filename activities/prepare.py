@@ -9,8 +9,10 @@ from activities.documents import CompiledDocument, ValidatedDocument
 from activities.plan_route import PlanRoute
 from activities.transpile import Transpile
 from activities.validate import Validate
+from qurable.contracts.changes import may_be_changed
 from qurable.contracts.routes import Route
 from qurable.contracts.stages import PrepareCall, Validated
+from qurable.errors import HybridError
 from qurable.names import Activity
 
 MERGED_OPERATIONS = 2_000
@@ -50,9 +52,20 @@ class Prepare:
         if sum(circuit.traits.size for circuit in checked.answer.circuits) > MERGED_OPERATIONS:
             return merged
         planned = await self._plan_route.work(checked.answer)
-        compiled = await self._transpile.work(call.call, checked.answer, planned.answer.rungs[0])
-        merged.answer = _answer(checked.answer, planned.answer, compiled=True)
-        merged.rows += [*planned.rows, *compiled.rows]
+        route = planned.answer
+        merged.answer = _answer(checked.answer, route, compiled=False)
+        merged.rows += planned.rows
+        if route.rungs[0].approval is not None:
+            return merged  # it may be sent only once somebody has decided
+        try:
+            compiled = await self._transpile.work(call.call, checked.answer, route)
+        except HybridError as failure:
+            goes_on = failure.next_rung and len(route.rungs) > 1
+            if not (goes_on or may_be_changed(Activity.TRANSPILE, failure.code)):
+                raise
+            return merged  # the plan stands: the stage by itself fails again, and something else is tried
+        merged.answer = _answer(checked.answer, route, compiled=True)
+        merged.rows += compiled.rows
         merged.events += compiled.events
         merged.writes += compiled.writes
         return merged

@@ -7,16 +7,19 @@ from sqlalchemy import Connection
 from temporalio import activity
 
 from activities import steps
+from activities.bills import bill_of
 from activities.boundary import speaks_temporal
+from activities.changes_made import every_change
 from activities.checkpoint import Checkpoints, read_documents
 from activities.documents import ProcessedDocument
 from activities.reporting import build_report, durations, find_kept, results_of
 from qurable.contracts.reports import JobEvent, JobReport
 from qurable.contracts.results import EstimateResult, SampleResult
+from qurable.contracts.routes import Route
 from qurable.contracts.stages import FinishCall, StageCall
-from qurable.errors import InternalError, KeyReused
+from qurable.errors import InternalError, KeyReused, StageForgotten
 from qurable.names import Activity
-from store import jobs
+from store import approvals, jobs, shadows
 from store.database import now
 from store.shelf import StoreShelf
 
@@ -66,11 +69,13 @@ def _record_answer(connection: Connection, finish: FinishCall, derived: object) 
     documents = read_documents(connection, call.job_id)
     kept = find_kept(connection, documents, call.rung)
     if kept is None:
-        raise InternalError(f"job {call.job_id!r} has nothing to record")
+        raise StageForgotten(
+            f"the store has nothing to record of job {call.job_id!r}: it was restored from a backup"
+        )
     ended = now()
     processed = documents.need(steps.post_process(call.rung), ProcessedDocument)
-    report = build_report(connection, call.job_id, kept, processed, ended)
-    return end(connection, call, report.model_copy(update={"derived": derived, "tried": finish.tried}), ended)
+    report = build_report(connection, call.job_id, kept, processed, finish.tried, ended)
+    return end(connection, call, report.model_copy(update={"derived": derived}), ended)
 
 
 def end(connection: Connection, call: StageCall, report: JobReport, ended: datetime) -> JobReport:
@@ -102,6 +107,8 @@ def _record_failure(connection: Connection, finish: FinishCall) -> JobReport:
         raise KeyReused(f"the row of job {finish.head.id!r} belongs to a request with another body")
     job = jobs.need(connection, finish.call.job_id)
     events, stages = jobs.events_of(connection, job.id), jobs.stages_of(connection, job.id)
+    documents = read_documents(connection, job.id)
+    route = documents.find(steps.PLAN_ROUTE, Route)
     report = JobReport(
         id=job.id,
         project=job.project,
@@ -110,10 +117,14 @@ def _record_failure(connection: Connection, finish: FinishCall) -> JobReport:
         asked=job.asked,
         because=finish.error.message,
         tried=finish.tried,
+        changes=every_change(documents),
         events=(*events, JobEvent(state=finish.state, at=ended, detail=finish.error.message)),
         stages=stages,
         durations=durations(events, stages, ended),
+        **bill_of(connection, job.id, route).fields(),
+        approvals=approvals.of_job(connection, job.id),
         labels=jobs.labels_of(job),
+        shadow_of=shadows.answered_for(connection, job.id),
         error=finish.error,
     )
     return end(connection, finish.call, report, ended)

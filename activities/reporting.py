@@ -12,34 +12,56 @@ from typing import Any
 from sqlalchemy import Connection
 
 from activities import steps
+from activities.bills import bill_of, with_costs, with_shares
+from activities.changes_made import changes_on, compiled_with, every_change
 from activities.checkpoint import Documents, read_documents
 from activities.documents import CompiledDocument, ProcessedDocument, SubmittedDocument, ValidatedDocument
 from backends.aer import aer_version
 from circuits.assembly import assemble, is_complete
 from circuits.runnable import pubs_of
-from qurable.contracts.executions import Piece
+from fallback.changes import Request, as_changed
+from fallback.problem_backend import solution_of
+from fallback.solvers.protocol import Solution
+from qurable.contracts.changes import Change
+from qurable.contracts.checks import Ruling, Verdict
+from qurable.contracts.executions import EarlierAnswer, Piece
 from qurable.contracts.jobs import read_request
+from qurable.contracts.mitigation import MitigatedPubs
 from qurable.contracts.pubs import EstimatePub, SamplePub
 from qurable.contracts.reports import (
+    Attempt,
     CircuitProvenance,
     Durations,
     JobEvent,
     JobReport,
     Provenance,
+    ProviderRecord,
     StageRecord,
     State,
 )
 from qurable.contracts.results import EstimateResult, SampleResult
 from qurable.contracts.routes import Route, Rung
 from qurable.names import Activity
-from store import jobs, results
+from store import approvals, jobs, results, shadows
 from store.database import Database
 from store.shelf import StoreShelf
 
 
 @dataclass(frozen=True)
 class Kept:
-    """Everything the store has of a rung that was submitted."""
+    """Everything the store has of a rung that was submitted.
+
+    Attributes:
+        validated: What validation found.
+        rung: Which it is.
+        route: That it is on.
+        compiled: For it.
+        submitted: To it.
+        pieces: What it brought for the job's own pubs, or of a problem's answer.
+        mitigated: Artifact hash of what mitigation made of them; empty for nothing.
+        changes: That were made by then.
+        ridden: What it brought for twins, which is in nobody's results.
+    """
 
     validated: ValidatedDocument
     rung: Rung
@@ -47,32 +69,74 @@ class Kept:
     compiled: CompiledDocument
     submitted: SubmittedDocument
     pieces: Sequence[Piece]
+    mitigated: str = ""
+    changes: Sequence[Change] = ()
+    ridden: Sequence[Piece] = ()
+
+    async def request(self, shelf: StoreShelf) -> Request:
+        """The request that was submitted: as it was asked, with the changes that were made by then."""
+        return as_changed(read_request(await shelf.artifact(self.validated.request)), self.changes)
 
 
 def find_kept(connection: Connection, documents: Documents, rung: int) -> Kept | None:
     """What the stages of a rung kept; None before it was submitted."""
-    submitted = documents.find(steps.submit(rung), SubmittedDocument)
+    submitted = _last_submitted(documents, rung)
     if submitted is None:
         return None
-    return Kept(
+    processed = documents.find(steps.post_process(rung), ProcessedDocument)
+    validated, route = (
         documents.need(steps.VALIDATE, ValidatedDocument),
-        documents.need(steps.PLAN_ROUTE, Route).rungs[rung],
         documents.need(steps.PLAN_ROUTE, Route),
-        documents.need(steps.transpile(rung), CompiledDocument),
+    )
+    found = results.get(connection, submitted.job.key.tag)
+    own = max(1, len(validated.circuit_of))  # a problem without a circuit is answered in one piece
+    return Kept(
+        validated,
+        route.rungs[rung],
+        route,
+        compiled_with(documents, rung, submitted.changes),
         submitted,
-        results.get(connection, submitted.job.key.tag),
+        [piece for piece in found if piece.pub < own],
+        "" if processed is None else processed.mitigated,
+        changes_on(documents, rung, submitted.changes),
+        [piece for piece in found if piece.pub >= own],
     )
 
 
-def read_kept(connection: Connection, job_id: str, rung: int) -> Kept | None:
-    """What the store has of a rung; None before it was submitted."""
-    return find_kept(connection, read_documents(connection, job_id), rung)
+def _last_submitted(documents: Documents, rung: int) -> SubmittedDocument | None:
+    """What was submitted to a rung last: a job that its provider lost is submitted again, and an attempt may have failed."""
+    again = f"{steps.submit(rung)}."
+    ordinals = [int(step.removeprefix(again)) for step in documents.steps if step.startswith(again)]
+    return documents.find(steps.submit(rung, max(ordinals, default=0)), SubmittedDocument)
+
+
+def read_kept(connection: Connection, job_id: str, rung: int | None) -> Kept | None:
+    """What the store has of a rung; None before it was submitted.
+
+    Without a rung, of the last that was submitted to: it is the one that answered, if one did.
+    """
+    documents = read_documents(connection, job_id)
+    if rung is not None:
+        return find_kept(connection, documents, rung)
+    route = documents.find(steps.PLAN_ROUTE, Route)
+    rungs = range(len(route.rungs)) if route else range(0)
+    found = (find_kept(connection, documents, number) for number in reversed(rungs))
+    return next((kept for kept in found if kept is not None), None)
 
 
 async def assemble_results(shelf: StoreShelf, kept: Kept) -> list[SampleResult | EstimateResult | None]:
-    """Results in the order of the pubs; None for one that is not complete."""
-    _, pubs = pubs_of(read_request(await shelf.artifact(kept.validated.request)))
-    return await asyncio.to_thread(_assemble, kept, pubs)
+    """Results in the order of the pubs; None for one that is not complete. A problem's answer is no result of a pub."""
+    if kept.rung.target.solves_problems:
+        return []
+    _, pubs = pubs_of(await kept.request(shelf))
+    assembled = await asyncio.to_thread(_assemble, kept, pubs)
+    if not kept.mitigated:
+        return assembled
+    mitigated = await asyncio.to_thread(MitigatedPubs.unpack, await shelf.artifact(kept.mitigated))
+    return [
+        result.model_copy(update={"mitigated": quasi}) if result is not None else None
+        for result, quasi in zip(assembled, mitigated.pubs, strict=True)
+    ]
 
 
 def _assemble(
@@ -93,9 +157,9 @@ def _assemble(
 
 
 async def results_of(
-    database: Database, shelf: StoreShelf, job_id: str, rung: int = 0
+    database: Database, shelf: StoreShelf, job_id: str, rung: int | None = None
 ) -> list[SampleResult | EstimateResult | None]:
-    """Results of a job as far as they are there."""
+    """Results of a job as far as they are there, from the rung that was submitted to last unless another is named."""
     kept = await database.read(read_kept, job_id, rung)
     return [] if kept is None else await assemble_results(shelf, kept)
 
@@ -103,11 +167,15 @@ async def results_of(
 def provenance(kept: Kept) -> Provenance:
     """What is needed to run the job again."""
     rung = kept.rung
+    if rung.target.solves_problems:
+        return _of_solver(kept, solution_of(kept.pieces))
+    if rung.earlier is not None:
+        return _of_earlier(kept, rung.earlier)
     methods = kept.submitted.methods
     notes: dict[int, dict[str, Any]] = {}
     for piece in kept.pieces:
         notes.setdefault(piece.pub, {}).update(piece.notes)
-    kinds = sorted({(str(choice.method), choice.because) for choice in methods})
+    kinds = sorted({(choice.solver or str(choice.method), choice.because) for choice in methods})
     circuits = []
     for number, at in enumerate(kept.validated.circuit_of):
         parsed, compiled = kept.validated.circuits[at], kept.compiled.circuits[at]
@@ -127,6 +195,7 @@ def provenance(kept: Kept) -> Provenance:
                 cache=compiled.cache,
                 saved_seconds=compiled.saved_seconds,
                 seed=kept.submitted.seeds[number] if kept.submitted.seeds else None,
+                survival=compiled.survival,
                 notes=notes.get(number, {}),
             )
         )
@@ -148,18 +217,50 @@ def provenance(kept: Kept) -> Provenance:
     )
 
 
+def _of_earlier(kept: Kept, earlier: EarlierAnswer) -> Provenance:
+    """Where an answer came from that was given again; its own job's report has the circuits that ran."""
+    return Provenance(
+        request=kept.validated.request,
+        target=earlier.target,
+        target_version=earlier.target_version,
+        calibrated=earlier.calibrated,
+        submission=earlier.key.tag,
+        provider_job=earlier.provider_job,
+        versions=versions(),
+        earlier=earlier,
+    )
+
+
+def _of_solver(kept: Kept, solution: Solution) -> Provenance:
+    return Provenance(
+        request=kept.validated.request,
+        seed=kept.validated.seed,
+        seed_minted=kept.validated.seed_minted,
+        method=solution.method,
+        method_because=solution.because,
+        target_version=kept.rung.target.version,
+        submission=kept.submitted.job.key.tag,
+        versions={**versions(), **solution.versions},
+    )
+
+
 @functools.cache
 def versions() -> dict[str, str]:
     """Versions of everything that decides an answer."""
     return {
         "python": platform.python_version(),
         "qiskit-aer": aer_version(),
-        **{name: version(name) for name in ("qurable", "qiskit", "numpy")},
+        **{name: version(name) for name in ("qurable", "qiskit", "qiskit-ibm-runtime", "numpy")},
     }
 
 
-def durations(events: Sequence[JobEvent], stages: Sequence[StageRecord], ended: datetime) -> Durations:
-    """Where the time went, from stages and events."""
+def durations(
+    events: Sequence[JobEvent],
+    stages: Sequence[StageRecord],
+    ended: datetime,
+    paid: Sequence[ProviderRecord] = (),
+) -> Durations:
+    """Where the time went, from stages and events; a provider's own times stand before what was seen from here."""
 
     def took(*names: str) -> float:
         return sum(record.took.total_seconds() for record in stages if record.stage in names)
@@ -168,38 +269,97 @@ def durations(events: Sequence[JobEvent], stages: Sequence[StageRecord], ended: 
     submitted, running = at.get(State.SUBMITTED), at.get(State.RUNNING)
     accepted = at.get(State.ACCEPTED, ended)
     waits = [record for record in stages if record.stage == Activity.AWAIT_DONE]
-    run_ended = max((record.ended for record in waits), default=None)
+    fetched_from = finished = max((record.ended for record in waits), default=None)
+    ran = [record for record in paid if record.created and record.started and record.finished]
+    if ran and len(ran) == len(paid):
+        submitted = min(record.created for record in ran if record.created)
+        running = min(record.started for record in ran if record.started)
+        finished = max(record.finished for record in ran if record.finished)
     return Durations(
         compile=took(Activity.VALIDATE, Activity.PLAN_ROUTE, Activity.TRANSPILE),
         queue=(running - submitted).total_seconds() if submitted and running else 0.0,
-        run=(run_ended - running).total_seconds() if running and run_ended else 0.0,
-        post_processing=(ended - run_ended).total_seconds() if run_ended else 0.0,
+        run=(finished - running).total_seconds() if running and finished else 0.0,
+        post_processing=(ended - fetched_from).total_seconds() if fetched_from else 0.0,
         total=(ended - accepted).total_seconds(),
     )
 
 
 def build_report(
-    connection: Connection, job_id: str, kept: Kept, processed: ProcessedDocument, ended: datetime
+    connection: Connection,
+    job_id: str,
+    kept: Kept,
+    processed: ProcessedDocument,
+    tried: Sequence[Attempt],
+    ended: datetime,
 ) -> JobReport:
     """The report of a job that was answered, without its results."""
     job = jobs.need(connection, job_id)
     events, stages = jobs.events_of(connection, job_id), jobs.stages_of(connection, job_id)
+    bill = bill_of(connection, job_id, kept.route)
+    served_by = kept.rung.name
+    down_ranked = processed.verdict is not None and processed.verdict.ruling is Ruling.DOWN_RANK
+    degraded = kept.rung.degraded or down_ranked
+    state = State.DEGRADED if degraded else State.COMPLETED
+    took = durations(
+        _of_rung(events, served_by),
+        stages,
+        ended,
+        [record for record in bill.records if record.backend == served_by],
+    )
     return JobReport(
         id=job.id,
         project=job.project,
         kind=job.kind,
-        state=State.COMPLETED,
+        state=state,
         asked=job.asked,
-        served_by=kept.rung.name,
+        served_by=served_by,
         answer_kind=kept.rung.target.answer_kind,
-        because=kept.rung.because,
+        degraded=degraded,
+        because=_because(job.asked, kept, tried, processed.verdict if down_ranked else None),
         results_in_store=processed.size,
         answer=processed.answer,
+        confidence=processed.confidence,
+        twins=with_shares(
+            connection,
+            processed.twins,
+            kept.rung.target,
+            kept.submitted.job.key,
+            len(kept.validated.circuit_of),
+        ),
+        mitigation=processed.mitigation,
+        verdict=processed.verdict,
+        explanation=processed.explanation,
+        error_budget=processed.error_budget,
+        against=with_costs(processed.against, took.queue + took.run, bill),
         route=kept.route,
-        events=(*events, JobEvent(state=State.COMPLETED, at=ended, backend=kept.rung.name)),
+        tried=tuple(tried),
+        changes=every_change(read_documents(connection, job_id)),
+        events=(*events, JobEvent(state=state, at=ended, backend=served_by)),
         stages=stages,
-        durations=durations(events, stages, ended),
+        durations=took,
+        **bill.fields(),
+        approvals=approvals.of_job(connection, job_id),
         provenance=processed.provenance.model_copy(update={"request": job.body_hash}),
         warnings=processed.warnings,
         labels=jobs.labels_of(job),
+        shadow_of=shadows.answered_for(connection, job_id),
     )
+
+
+def _because(asked: str, kept: Kept, tried: Sequence[Attempt], verdict: Verdict | None) -> str:
+    """Who was asked, why that did not answer, who did, and what made the answer less, in one sentence."""
+    less = "" if verdict is None else f"; down-ranked by its check {verdict.because}"
+    if not (tried or kept.rung.degraded):
+        return f"{kept.rung.because}{less}"
+    reasons = [f"{attempt.backend!r} did not answer: {attempt.error.message}" for attempt in tried]
+    if not reasons:
+        reasons = [kept.route.considered[0].because]
+    return (
+        f"asked was {asked!r}; {'; '.join(reasons)}; {kept.rung.name!r} answered, {kept.rung.because}{less}"
+    )
+
+
+def _of_rung(events: Sequence[JobEvent], backend: str) -> list[JobEvent]:
+    """Events without those of other rungs: the time that a job spent there is no part of its run here."""
+    run = {State.SUBMITTED, State.QUEUED, State.RUNNING}
+    return [event for event in events if event.state not in run or event.backend in ("", backend)]

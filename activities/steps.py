@@ -5,14 +5,22 @@ VALIDATE = "validate"
 PLAN_ROUTE = "plan_route"
 
 
-def transpile(rung: int) -> str:
-    """Transpilation for a rung."""
-    return f"transpile-{rung}"
+CHANGE = "change-"
 
 
-def submit(rung: int) -> str:
-    """Submission to a rung."""
-    return f"submit-{rung}"
+def transpile(rung: int, changes: int = 0) -> str:
+    """Transpilation for a rung; one with other options has the number of changes made by then."""
+    return f"transpile-{rung}.{changes}" if changes else f"transpile-{rung}"
+
+
+def change(rung: int, number: int) -> str:
+    """A change of what is tried on a rung, numbered from 1."""
+    return f"{CHANGE}{rung}.{number}"
+
+
+def submit(rung: int, ordinal: int = 0) -> str:
+    """Submission to a rung; a deliberate resubmission has the next ordinal."""
+    return f"submit-{rung}.{ordinal}" if ordinal else f"submit-{rung}"
 
 
 def fetch(rung: int) -> str:

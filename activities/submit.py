@@ -1,22 +1,28 @@
 """Submit: put together what decides the answer, and start it once."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from temporalio import activity
 
-from activities import steps
+from activities import guardrails, steps, twins
+from activities.approval import approved_limits
 from activities.boundary import speaks_temporal
+from activities.changes_made import changes_on, compiled_with
 from activities.checkpoint import Checkpoints, Documents, Outcome, timed
 from activities.documents import CompiledCircuit, CompiledDocument, SubmittedDocument, ValidatedDocument
+from activities.questions import canonical_bindings, logical_digest
 from backends.registry import Registry
 from circuits.methods import choose_noisy
+from circuits.problems import numbers_in_answer
 from circuits.runnable import pubs_of
 from circuits.seeds import STRIDE
+from fallback.changes import as_changed, divided
 from qurable.contracts.base import digest
-from qurable.contracts.bindings import Bindings
-from qurable.contracts.executions import IsaPub, Submission, SubmissionKey
-from qurable.contracts.jobs import SimulatorOptions, read_request
+from qurable.contracts.budgets import Payer
+from qurable.contracts.checks import TwinRide
+from qurable.contracts.executions import EarlierAnswer, IsaPub, ProblemTask, Submission, SubmissionKey
+from qurable.contracts.jobs import EstimateJob, SampleJob, SimulatorOptions, SolveJob, read_request
 from qurable.contracts.pubs import EstimatePub, SamplePub, shots_for
 from qurable.contracts.reports import State
 from qurable.contracts.routes import MethodChoice, Route, Rung
@@ -24,11 +30,16 @@ from qurable.contracts.stages import StageCall, Submitted
 from qurable.contracts.targets import AnswerKind
 from qurable.errors import InternalError
 from qurable.names import Activity
-from store import submissions
+from store import paid_circuits, submissions
 from store.database import now
 from store.shelf import StoreShelf
 
 SMALL_RESULT_BYTES = 256 * 1024
+_ANSWER_BYTES = 24
+"""Of a number in a report."""
+
+_SHARE_OF_LIMIT = 0.8
+"""A solver stops by itself so far into the job's limit, to answer with what it has."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +52,14 @@ class _Parts:
     pubs: Sequence[SamplePub | EstimatePub]
     options: SimulatorOptions
     kind: str
+    seeds: Sequence[int] = ()
+    twin: TwinRide | None = None
 
     @property
     def noisy(self) -> bool:
         """Whether the rung simulates a device's noise."""
-        return self.rung.target.answer_kind is AnswerKind.NOISY_SIMULATOR
+        target = self.rung.target
+        return target.simulator and target.answer_kind is AnswerKind.NOISY_SIMULATOR
 
 
 class Submit:
@@ -56,11 +70,18 @@ class Submit:
         shelf: Where artifacts are.
         registry: The backends.
         capacity_bytes: Memory that this machine can ever grant.
+        before_paying: Awaited before anything that costs money is sent.
     """
 
     def __init__(
-        self, checkpoints: Checkpoints, shelf: StoreShelf, registry: Registry, capacity_bytes: int
+        self,
+        checkpoints: Checkpoints,
+        shelf: StoreShelf,
+        registry: Registry,
+        capacity_bytes: int,
+        before_paying: Callable[[], Awaitable[None]],
     ) -> None:
+        self._before_paying = before_paying
         self._checkpoints = checkpoints
         self._shelf = shelf
         self._registry = registry
@@ -76,7 +97,7 @@ class Submit:
         """
 
         def kept(documents: Documents) -> Submitted | None:
-            document = documents.find(steps.submit(call.rung), SubmittedDocument)
+            document = documents.find(steps.submit(call.rung, call.ordinal), SubmittedDocument)
             return None if document is None else brief(document)
 
         return await self._checkpoints.once(call, kept, lambda documents: self._work(call, documents))
@@ -84,15 +105,36 @@ class Submit:
     async def _work(self, call: StageCall, documents: Documents) -> Outcome[Submitted]:
         began = now()
         validated = documents.need(steps.VALIDATE, ValidatedDocument)
-        rung = documents.need(steps.PLAN_ROUTE, Route).rungs[call.rung]
-        compiled = documents.need(steps.transpile(call.rung), CompiledDocument)
-        request = read_request(await self._shelf.artifact(validated.request))
+        route = documents.need(steps.PLAN_ROUTE, Route)
+        rung = route.rungs[call.rung]
+        compiled = compiled_with(documents, call.rung, call.changes)
+        changes = changes_on(documents, call.rung, call.changes)
+        request = as_changed(read_request(await self._shelf.artifact(validated.request)), changes)
         kind, pubs = pubs_of(request)
-        parts = _Parts(rung, validated, compiled, pubs, request.simulator, kind)
+        parts = _Parts(
+            rung, validated, compiled, pubs, request.simulator, kind, request.seeds, request.checks.twin
+        )
         methods = self._methods(parts)
-        submission = _submission(call.job_id, parts, methods)
-        if not parts.rung.target.simulator:  # a simulator's intent and handle are one transaction
+        if rung.target.solves_problems:
+            submission = _problem_submission(call, parts, request)
+        elif rung.earlier is not None:
+            submission = _submission_to_cache(call, parts, rung.earlier)
+        else:
+            submission = _submission(call, parts, methods).model_copy(
+                update={"ibm": request.ibm, "divided": divided(changes)}
+            )
+        if rung.target.paid:
+            database = self._checkpoints.database
+            approved = await database.read(approved_limits, call.job_id, call.rung, route)
+            payer = Payer(
+                project=request.project, user=request.user, budget=request.budget, approved=approved
+            )
+            submission = submission.model_copy(update={"payer": payer})
+            await database.read(guardrails.check, submission, compiled.circuits)
+        if not rung.target.simulator:  # a simulator's intent and handle are one transaction
             await self._checkpoints.database.write(submissions.intend, submission.key)
+        if rung.target.paid:
+            await self._before_paying()
         self._checkpoints.failpoint(f"{call.step}:intended")
         job = await self._registry.get(parts.rung.name).submit(submission)
         self._checkpoints.failpoint(f"{call.step}:submitted")
@@ -103,14 +145,21 @@ class Submit:
             seeds=tuple(pub.seed for pub in submission.pubs) if parts.rung.target.simulator else (),
             noise=submission.noise,
             precision=parts.options.precision if parts.rung.target.simulator else "",
+            changes=call.changes,
         )
-        row = timed(steps.submit(call.rung), Activity.SUBMIT, began, document)
-        return Outcome(brief(document), [row], [(State.SUBMITTED, now(), job.key.tag)])
+        row = timed(steps.submit(call.rung, call.ordinal), Activity.SUBMIT, began, document)
+        outcome = Outcome(brief(document), [row], [(State.SUBMITTED, now(), job.key.tag)])
+        if rung.target.paid:
+            sent = {circuit.canonical for circuit in validated.circuits}
+            outcome.writes.append(
+                lambda connection: paid_circuits.note(connection, request.project, sent, call.job_id)
+            )
+        return outcome
 
     def _methods(self, parts: _Parts) -> tuple[MethodChoice, ...]:
         """How each distinct circuit is simulated; for a noisy simulator only the compiled circuit tells."""
         target = parts.rung.target
-        if not target.simulator:
+        if not target.simulator or not target.reads_circuits:
             return ()
         if not parts.noisy:
             return tuple(parts.rung.methods[circuit.canonical] for circuit in parts.validated.circuits)
@@ -133,19 +182,69 @@ def brief(document: SubmittedDocument) -> Submitted:
     return Submitted(job=document.job, small=document.small)
 
 
-def _submission(job_id: str, parts: _Parts, methods: Sequence[MethodChoice]) -> Submission:
-    pubs, seed = [], parts.validated.seed
+def _submission(call: StageCall, parts: _Parts, methods: Sequence[MethodChoice]) -> Submission:
+    pubs, bindings = [], 0
     for number, pub in enumerate(parts.pubs):
-        pubs.append(_isa_pub(pub, parts.validated.circuit_of[number], seed, parts, methods))
-        seed += STRIDE * pub.bindings.size
+        own = parts.seeds[bindings : bindings + pub.bindings.size]
+        seed = own[0] if own else parts.validated.seed + STRIDE * bindings
+        made = _isa_pub(pub, parts.validated.circuit_of[number], seed, parts, methods)
+        pubs.append(made.model_copy(update={"seeds": tuple(own)}))
+        bindings += pub.bindings.size
+    pubs += twins.beside(parts.compiled, pubs, parts.validated.seed + STRIDE * bindings)
     return Submission(
-        key=SubmissionKey(job_id=job_id, backend=parts.rung.name, digest=_logical_digest(parts)),
+        key=_key(call, parts),
         kind="sample" if parts.kind == "sample" else "estimate",
         target=parts.compiled.circuits[0].target if parts.compiled.circuits else None,
         pubs=tuple(pubs),
         options=parts.options,
         noise=_noise(parts),
         simulator_version=parts.rung.target.version if parts.rung.target.simulator else "",
+        session=call.session,
+    )
+
+
+def _key(call: StageCall, parts: _Parts) -> SubmissionKey:
+    question = logical_digest(parts.kind, parts.pubs, parts.validated, parts.twin)
+    return SubmissionKey(job_id=call.job_id, backend=parts.rung.name, digest=question, ordinal=call.ordinal)
+
+
+def _submission_to_cache(call: StageCall, parts: _Parts, earlier: EarlierAnswer) -> Submission:
+    """The question with the answer that it had before, for a rung that runs nothing."""
+    return Submission(
+        key=_key(call, parts),
+        kind="sample" if parts.kind == "sample" else "estimate",
+        pubs=(),
+        earlier=earlier,
+    )
+
+
+def _problem_submission(
+    call: StageCall, parts: _Parts, request: SampleJob | EstimateJob | SolveJob
+) -> Submission:
+    """The job's problem alone, for a rung that reads no circuits.
+
+    Raises:
+        InternalError: There is none, and the rung should not be on the route.
+    """
+    problem = None if isinstance(request, EstimateJob) else request.problem
+    if problem is None:
+        raise InternalError(f"{parts.rung.name!r} answers problems, and job {call.job_id!r} carries none")
+    limits = request.limits
+    return Submission(
+        key=SubmissionKey(
+            job_id=call.job_id,
+            backend=parts.rung.name,
+            digest=digest(f"solve\0{problem.model_dump_json()}"),
+            ordinal=call.ordinal,
+        ),
+        kind="sample",
+        pubs=(),
+        simulator_version=parts.rung.target.version,
+        problem=ProblemTask(
+            problem=problem,
+            seed=parts.validated.seed,
+            within=_SHARE_OF_LIMIT * (limits.run if limits.total is None else min(limits.run, limits.total)),
+        ),
     )
 
 
@@ -182,7 +281,15 @@ def _isa_pub(
         size=compiled.size,
         qubits=_simulated_qubits(pub, compiled, noisy=parts.noisy),
         dynamic=circuit.traits.is_dynamic,
-        **({} if choice is None else {"method": choice.method, "memory_bytes": choice.memory_bytes}),
+        **(
+            {}
+            if choice is None
+            else {
+                "method": choice.method,
+                "memory_bytes": choice.memory_bytes,
+                "max_bond": choice.max_bond,
+            }
+        ),
     )
 
 
@@ -204,32 +311,11 @@ def _simulated_qubits(pub: SamplePub | EstimatePub, compiled: CompiledCircuit, *
     return max(compiled.active, len(places.union(compiled.busy)))
 
 
-def canonical_bindings(bindings: Bindings, names: Sequence[str]) -> Bindings:
-    """The same values for p0, p1, ..., in that order."""
-    canonical = tuple(f"p{position}" for position in range(len(names)))
-    if tuple(names) == bindings.parameters:
-        return bindings.model_copy(update={"parameters": canonical})
-    column = [bindings.parameters.index(name) for name in names]
-    width = len(names)
-    values = tuple(bindings.values[row * width + at] for row in range(bindings.size) for at in column)
-    return Bindings(parameters=canonical, shape=bindings.shape, values=values)
-
-
-def _logical_digest(parts: _Parts) -> str:
-    """What is asked, before any compiler or calibration has a say."""
-    words = [parts.kind]
-    for number, pub in enumerate(parts.pubs):
-        circuit = parts.validated.circuits[parts.validated.circuit_of[number]]
-        words += [
-            circuit.canonical if circuit.cacheable else circuit.source,
-            canonical_bindings(pub.bindings, circuit.dress.parameters).model_dump_json(),
-            "" if isinstance(pub, SamplePub) else pub.observables.model_dump_json(),
-            str(shots_for(pub)),
-        ]
-    return digest("\0".join(words))
-
-
 def _result_bytes(submission: Submission) -> int:
+    if submission.earlier is not None:
+        return submission.earlier.size
+    if submission.problem is not None:
+        return _ANSWER_BYTES * numbers_in_answer(submission.problem.problem)
     if submission.kind == "estimate":
         return 64 * sum(
             pub.bindings.size * len(pub.observables.items if pub.observables else ())

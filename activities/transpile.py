@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from importlib.metadata import version
 from typing import Any
@@ -11,20 +11,25 @@ from typing import Any
 from sqlalchemy import Connection
 from temporalio import activity
 
-from activities import steps
+from activities import preflight, steps, survival_gate, twins
 from activities.boundary import speaks_temporal
+from activities.changes_made import changes_on
 from activities.checkpoint import Checkpoints, Documents, Outcome, timed
 from activities.documents import CompiledCircuit, CompiledDocument, ValidatedDocument
+from activities.levels import is_noiseless, usual_level
+from activities.preflight import Preflights
+from activities.twins import Twins
 from backends.registry import Registry
+from fallback.changes import as_changed
 from isolation.limits import MIB, Limits
 from isolation.pool import ChildPool
 from qurable.contracts.base import digest
+from qurable.contracts.changes import Change
 from qurable.contracts.circuits import ParsedCircuit
 from qurable.contracts.jobs import Method, TranspileOptions, read_request
 from qurable.contracts.reports import State
 from qurable.contracts.routes import Route, Rung
 from qurable.contracts.stages import Compiled, StageCall
-from qurable.contracts.targets import AnswerKind
 from qurable.errors import InternalError, OutOfTime, StoreUnavailable
 from qurable.names import Activity
 from store import artifacts, transpiles
@@ -39,8 +44,6 @@ _WORTH_STORING = 100
 """Operations below which compiling for a simulator is cheaper than looking it up in the store."""
 
 _REMEMBERED = 1024
-_SIMULATOR_LEVEL = 0
-_DEVICE_LEVEL = 2
 
 
 class Transpile:
@@ -60,6 +63,8 @@ class Transpile:
         self._shelf = shelf
         self._registry = registry
         self._pool = pool
+        self._preflights = Preflights(checkpoints.database, shelf, pool)
+        self._twins = Twins(shelf, pool)
         self._targets: dict[str, tuple[str, bytes]] = {}
         self._remembered: OrderedDict[str, tuple[CompiledCircuit, float]] = OrderedDict()
         self._under_way: dict[str, asyncio.Future[CompiledCircuit]] = {}
@@ -71,44 +76,75 @@ class Transpile:
 
         Raises:
             UnsupportedCircuit: The target cannot run one of them.
+            SurvivalTooLow: One of them would answer with noise there, and another rung is left.
+            PreflightRefused: One of them says nothing, and the job asks to be refused then.
         """
 
         def kept(documents: Documents) -> Compiled | None:
-            document = documents.find(steps.transpile(call.rung), CompiledDocument)
+            document = documents.find(steps.transpile(call.rung, call.changes), CompiledDocument)
             return None if document is None else brief(document)
 
         async def work(documents: Documents) -> Outcome[Compiled]:
-            rung = documents.need(steps.PLAN_ROUTE, Route).rungs[call.rung]
-            outcome = await self.work(call, documents.need(steps.VALIDATE, ValidatedDocument), rung)
+            route = documents.need(steps.PLAN_ROUTE, Route)
+            validated = documents.need(steps.VALIDATE, ValidatedDocument)
+            changes = changes_on(documents, call.rung, call.changes)
+            outcome = await self.work(call, validated, route, changes)
             return Outcome(brief(outcome.answer), outcome.rows, outcome.events, outcome.writes)
 
         return await self._checkpoints.once(call, kept, work)
 
     async def work(
-        self, call: StageCall, validated: ValidatedDocument, rung: Rung
+        self, call: StageCall, validated: ValidatedDocument, route: Route, changes: Sequence[Change] = ()
     ) -> Outcome[CompiledDocument]:
-        """The stage itself, for its own activity and for the merged one."""
+        """The stage itself, for its own activity and for the merged one.
+
+        Args:
+            call: The stage.
+            validated: What validation found.
+            route: As planned.
+            changes: Of the rung so far.
+
+        Raises:
+            UnsupportedCircuit: The target cannot run one of the circuits.
+            SurvivalTooLow: One of them would answer with noise there, and another rung is left.
+            PreflightRefused: One of them says nothing, and the job asks to be refused then.
+        """
         began = now()
-        options = read_request(await self._shelf.artifact(validated.request)).transpile
+        rung = route.rungs[call.rung]
+        request = as_changed(read_request(await self._shelf.artifact(validated.request)), changes)
+        circuits = validated.circuits if rung.target.reads_circuits else ()
         compiled = await asyncio.gather(
-            *(self._one(circuit, rung, options) for circuit in validated.circuits)
+            *(self._one(circuit, rung, request.transpile) for circuit in circuits)
         )
-        document = CompiledDocument(circuits=tuple(compiled))
-        bodies = [await self._shelf.artifact(isa) for isa in {circuit.isa for circuit in compiled}]
+        if compiled:
+            survival_gate.check(route, call.rung, validated, compiled, request.fallback)
+        found = (
+            await self._preflights.look(call.job_id, request, validated, rung.name)
+            if rung.target.paid
+            else ()
+        )
+        made = await self._twins.make(request, validated, rung, compiled)
+        document = CompiledDocument(circuits=tuple(compiled), preflight=found, twins=made)
+        isas = {circuit.isa for circuit in compiled} | {twin.isa for twin in twins.riding(document)}
+        bodies = [await self._shelf.artifact(isa) for isa in isas]
 
         def keep(connection: Connection) -> None:
             # Again for those from memory: whoever compiled them may not have come to write them down.
             artifacts.put(connection, ArtifactKind.ISA, bodies)
 
         summary = brief(document)
-        detail = f"depth {summary.depth}, {summary.two_qubit_gates} two-qubit gates, {summary.hits} of {summary.circuits} from the cache"
-        row = timed(steps.transpile(call.rung), Activity.TRANSPILE, began, document)
+        survivals = [circuit.survival.value for circuit in compiled if circuit.survival is not None]
+        survival = f", survival {min(survivals):.2g}" if survivals else ""
+        detail = (
+            f"depth {summary.depth}, {summary.two_qubit_gates} two-qubit gates{survival}{preflight.in_words(found)}, "
+            f"{summary.hits} of {summary.circuits} from the cache"
+        )
+        row = timed(steps.transpile(call.rung, call.changes), Activity.TRANSPILE, began, document)
         return Outcome(document, [row], [(State.COMPILED, now(), detail)], [keep])
 
     async def _one(self, circuit: ParsedCircuit, rung: Rung, options: TranspileOptions) -> CompiledCircuit:
-        noiseless = rung.target.answer_kind is AnswerKind.SIMULATOR
-        default = _SIMULATOR_LEVEL if noiseless else _DEVICE_LEVEL
-        level = default if options.level is None else options.level
+        noiseless = is_noiseless(rung.target)
+        level = usual_level(rung.target) if options.level is None else options.level
         choice = rung.methods.get(circuit.canonical)
         target_hash, target = await self._target(rung, Method.AUTOMATIC if choice is None else choice.method)
         if not circuit.cacheable:
@@ -232,6 +268,7 @@ class Transpile:
             level=level,
             seed=options.seed or 0,
             target=target_hash,
+            survival=answer["survival"],
         )
         return compiled, asyncio.get_running_loop().time() - began
 

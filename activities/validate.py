@@ -10,11 +10,13 @@ from pydantic_core import to_json
 from sqlalchemy import Connection
 from temporalio import activity
 
-from activities import steps
+from activities import mitigating, steps
 from activities.boundary import speaks_temporal
 from activities.checkpoint import Checkpoints, Documents, Outcome, timed
 from activities.documents import ValidatedDocument
+from activities.references import refuse_unknown_jobs
 from activities.request import read_unchecked
+from circuits.askable import refuse_impossible
 from circuits.problems import is_diagonal
 from circuits.runnable import bit_of_variable, check_pub, pubs_of
 from circuits.source import SourceLimits
@@ -97,12 +99,17 @@ class Validate:
             for number, pub in enumerate(pubs)
             for warning in check_pub(number, pub, circuits[circuit_of[number]])
         ]
+        problem = None if isinstance(request, EstimateJob) else request.problem
+        dresses = [circuits[at].dress for at in circuit_of]
+        refuse_impossible(request.checks, pubs, dresses, problem)
+        await refuse_unknown_jobs(self._checkpoints.database, request)
+        mitigating.refuse_impossible(request, circuits, circuit_of)
         document = ValidatedDocument(
             request=digest(body),
             circuits=circuits,
             circuit_of=circuit_of,
-            seed=minted_seed(call.call.job_id) if request.seed is None else request.seed,
-            seed_minted=request.seed is None,
+            seed=_base_seed(call.call.job_id, request),
+            seed_minted=request.seed is None and not request.seeds,
             bit_of_variable=await self._bits(request, circuits),
             warnings=tuple(dict.fromkeys(warnings)),
         )
@@ -116,7 +123,9 @@ class Validate:
         for circuit, qpy in parsed:
             self._shelf.remember(circuit.qpy, qpy)
         self._shelf.remember(document.request, artifact)
-        detail = f"{len(pubs)} pubs to {kind}, {len(circuits)} circuits"
+        detail = (
+            f"{len(pubs)} pubs to {kind}, {len(circuits)} circuits" if pubs else "a problem without a circuit"
+        )
         row = timed(steps.VALIDATE, Activity.VALIDATE, began, document)
         return Outcome(document, [row], [(State.VALIDATED, now(), detail)], [keep])
 
@@ -142,7 +151,7 @@ class Validate:
         self, request: SampleJob | EstimateJob | SolveJob, circuits: Sequence[ParsedCircuit]
     ) -> tuple[int, ...]:
         problem = None if isinstance(request, EstimateJob) else request.problem
-        if problem is None or not is_diagonal(problem):
+        if problem is None or not circuits or not is_diagonal(problem):
             return ()
         if isinstance(problem, LinearProgram):
             payload = {"format": problem.format, "text": problem.text, "variables": problem.variables}
@@ -159,6 +168,11 @@ def brief(document: ValidatedDocument) -> Validated:
         qubits=max((circuit.traits.num_qubits for circuit in document.circuits), default=0),
         circuit=document.circuits[0].canonical[:16] if document.circuits else "",
     )
+
+
+def _base_seed(job_id: str, request: SampleJob | EstimateJob | SolveJob) -> int:
+    given = request.seeds[0] if request.seeds else request.seed
+    return minted_seed(job_id) if given is None else given
 
 
 def minted_seed(job_id: str) -> int:

@@ -1,13 +1,21 @@
 """Withdraw: whatever a job has started and nobody will fetch is cancelled at its backend."""
 
+from datetime import UTC, datetime, timedelta
+
 from temporalio import activity
 
-from activities.boundary import speaks_temporal
+from activities.boundary import KeepAsking, speaks_temporal
 from activities.checkpoint import Checkpoints
 from backends.registry import Registry
-from qurable.contracts.stages import StageCall, Waited
+from qurable.backend import PaidBackend
+from qurable.contracts.stages import StageCall, Withdrawn
+from qurable.errors import AccountRefused, TargetUnavailable
 from qurable.names import Activity
 from store import submissions
+
+_AGAIN = timedelta(seconds=5)
+_REFUSED_FOR = timedelta(seconds=20)
+"""An account that is refused for so long waits for a person, and no job waits for that: the reconciler goes on."""
 
 
 class Withdraw:
@@ -24,9 +32,28 @@ class Withdraw:
 
     @activity.defn(name=Activity.WITHDRAW)
     @speaks_temporal
-    async def withdraw(self, call: StageCall) -> Waited:
-        """Cancel every submission of the job, by key, since a submit that timed out yields no id."""
-        for key in await self._checkpoints.database.read(submissions.of_job, call.job_id):
-            await self._registry.get(key.backend).cancel(key)
+    async def withdraw(self, call: StageCall) -> Withdrawn:
+        """Cancel every submission of the job to the rung's backend, by key, since a submit that timed out yields no id.
+
+        Raises:
+            StillWaiting: A submission may be on its way, or the provider has not confirmed yet.
+            KeepAsking: The provider does not answer; what is paid for is not left alone, unless the account is refused
+                for good, when the reconciler goes on.
+        """
+        withdrawn, left = [], 0
+        for key in await self._checkpoints.database.read(submissions.of_job, call.job_id, call.backend):
+            backend = self._registry.get(key.backend)
+            try:
+                withdrawn.append(await backend.cancel(key))
+            except TargetUnavailable as failure:
+                if not (isinstance(backend, PaidBackend) and _is_refused_for_good(failure)):
+                    raise KeepAsking(failure, _AGAIN) from None
+                left += 1
+                activity.logger.warning("%s is left to the reconciler: %s", key.tag, failure)
             await self._checkpoints.database.write(submissions.withdraw, key)
-        return Waited()
+        return Withdrawn(found=tuple(withdrawn), left=left)
+
+
+def _is_refused_for_good(failure: TargetUnavailable) -> bool:
+    waited = datetime.now(UTC) - activity.info().scheduled_time
+    return isinstance(failure, AccountRefused) and waited >= _REFUSED_FOR

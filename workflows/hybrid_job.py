@@ -1,50 +1,62 @@
 """One job: plan a route, walk it until a rung answers, report what ran."""
 
 import asyncio
-import contextlib
 from collections.abc import Coroutine
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RawValue, SearchAttributeKey
-from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType, is_cancelled_exception
-from temporalio.exceptions import TimeoutError as TemporalTimeout
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    is_cancelled_exception,
+)
 
+from qurable.contracts.approvals import Approval, Decision, Question
 from qurable.contracts.base import SCHEMA_VERSION
 from qurable.contracts.errors import ErrorDocument
 from qurable.contracts.jobs import JobHead
 from qurable.contracts.reports import Attempt, JobEvent, JobReport, JobStatus, State
 from qurable.contracts.routes import Rung
+from qurable.contracts.shadows import ShadowCall, Shadowing
 from qurable.contracts.stages import (
     AcceptCall,
     Accepted,
+    ApprovalCall,
+    Billed,
+    Compiled,
     FinishCall,
     Pace,
     PrepareCall,
     StageCall,
     Submitted,
     Validated,
+    Withdrawn,
 )
 from qurable.contracts.targets import TargetSnapshot
 from qurable.errors import (
-    BY_CODE,
+    DeadlineAtRisk,
     DeadlineReached,
     HybridError,
-    InternalError,
     JobCancelled,
     KeyReused,
-    OutOfTime,
-    QueueLimitReached,
     RouteExhausted,
     WorkerOutdated,
 )
-from qurable.names import HYBRID_JOB, Activity, Attribute
-from workflows import stages
+from qurable.names import DECIDE, HYBRID_JOB, Activity, Attribute
+from workflows import shadow, stages
+from workflows.approval import Approvals, described, refusal
+from workflows.deadline import Deadline
+from workflows.failures import RungGivenUp, as_failure, document_of, final, is_forgotten, may_go_on
+from workflows.tries import Tries
 
 T = TypeVar("T")
 
 _RECORD_BY_DEADLINE = timedelta(seconds=30)
+
+_RESTORES = 3
+"""How often a job begins again because the store has forgotten one of its stages."""
 
 _GAP = "\u2003"
 """Between the columns of the web UI's table, which has no room there of its own."""
@@ -63,7 +75,10 @@ _AFTER: dict[str, str] = {
     Activity.PREPARE: "submit",
     Activity.VALIDATE: "plan route",
     Activity.PLAN_ROUTE: "transpile",
+    Activity.APPROVAL: "transpile",
     Activity.TRANSPILE: "submit",
+    Activity.CHANGE: "the same rung again",
+    Activity.OPEN_SESSION: "submit",
     Activity.SUBMIT: "await done",
     Activity.AWAIT_START: "await done",
     Activity.AWAIT_DONE: "fetch",
@@ -93,12 +108,21 @@ class HybridJob:
         self._events: list[JobEvent] = []
         self._qubits = 0
         self._circuit = ""
+        self._kept = ""
+        self._provider_job = ""
+        self._qpu_seconds: float | None = None
+        self._tried: list[Attempt] = []
+        self._below: tuple[Rung, ...] = ()
+        self._deadline = Deadline(head.limits.total)
+        self._approvals = Approvals()
+        self._route = ""
+        self._shadowing: Shadowing | None = None
 
     @workflow.run
     async def run(self, head: JobHead, body: RawValue) -> RawValue:  # noqa: ARG002  `__init__` has taken it
         """The report, as the stage that recorded it wrote it."""
         if head.schema_version > SCHEMA_VERSION:
-            raise _final(
+            raise final(
                 WorkerOutdated(
                     f"worker of another version: the request has schema version {head.schema_version}, this worker reads up to "
                     f"{SCHEMA_VERSION}; update the workers",
@@ -107,46 +131,70 @@ class HybridJob:
                 )
             )
         try:
-            return await self._within_deadline(self._answer())
+            report = await self._within_deadline(self._answer_whatever_the_store_forgets())
         except ActivityError as failure:
             if is_cancelled_exception(failure):
-                await self._conclude(State.CANCELLED, _cancelled(head))
+                await self._conclude(State.CANCELLED, self._cancelled())
                 raise
-            error = _document(failure)
+            error = document_of(failure)
             if error.code != KeyReused.__name__:  # the row belongs to another job
                 await self._conclude(State.FAILED, error)
-            raise _failure(error) from failure
+            raise as_failure(error) from failure
         except asyncio.CancelledError:
-            await self._conclude(State.CANCELLED, _cancelled(head))
+            await self._conclude(State.CANCELLED, self._cancelled())
             raise
         except ApplicationError as failure:
             error = ErrorDocument.model_validate(failure.details[0])
             await self._conclude(State.FAILED, error)
             raise
+        await self._begin_shadow()
+        return report
+
+    async def _begin_shadow(self) -> None:
+        """Have the answer compared with another place's, where a rollout rule wants it and that place is not who answered."""
+        if self._shadowing is not None and self._shadowing.backend != self._backend:
+            await shadow.begin(
+                ShadowCall(job_id=self._head.id, project=self._head.project, shadowing=self._shadowing)
+            )
+
+    async def _answer_whatever_the_store_forgets(self) -> RawValue:
+        """The answer, from the beginning again where the store was restored from before: what is paid for is found."""
+        for _ in range(_RESTORES):
+            try:
+                return await self._answer()
+            except ActivityError as failure:
+                if not is_forgotten(failure):
+                    raise
+                workflow.logger.warning("job %s begins again: %s", self._head.id, failure.cause)
+        return await self._answer()
 
     async def _answer(self) -> RawValue:
         accepted = await self._accept()
         if accepted.report is not None:
             return self._ended_before(accepted.report)
         validated = await self._prepare(accepted.request)
-        tried: list[Attempt] = []
+        self._tried = []
         assert validated.route is not None  # noqa: S101  `_prepare` has seen to it
-        for number, rung in enumerate(validated.route.rungs):
+        rungs, self._route = validated.route.rungs, validated.route.sha256
+        self._shadowing = validated.route.shadow
+        for number, rung in enumerate(rungs):
             self._backend = rung.name
+            self._below = rungs[number + 1 :]
             try:
-                return await self._run_on(rung, number, tried, compiled=validated.compiled and number == 0)
-            except ActivityError as failure:
-                error = _document(failure)
-                if is_cancelled_exception(failure) or not _may_go_on(error):
+                return await self._run_on(rung, number, compiled=validated.compiled and number == 0)
+            except (ActivityError, RungGivenUp) as failure:
+                error = failure.error if isinstance(failure, RungGivenUp) else document_of(failure)
+                if is_cancelled_exception(failure) or not may_go_on(error):
                     raise
-                tried.append(Attempt(backend=rung.name, error=error))
+                self._tried.append(Attempt(backend=rung.name, error=error))
                 workflow.logger.warning("rung %s failed: %s", rung.name, error.message)
-        if len(tried) == 1:
-            raise _failure(tried[0].error)
-        raise _final(
+        if len(self._tried) == 1:
+            raise as_failure(self._tried[0].error)
+        raise final(
             RouteExhausted(
-                f"all {len(tried)} rungs failed, the last with: {tried[-1].error.message}",
-                tried=[attempt.model_dump(mode="json") for attempt in tried],
+                f"all {len(self._tried)} rungs failed: "
+                + "; ".join(f"{attempt.backend}: {attempt.error.message}" for attempt in self._tried),
+                tried=[attempt.model_dump(mode="json") for attempt in self._tried],
             )
         )
 
@@ -161,7 +209,7 @@ class HybridJob:
         """An earlier execution of this job has ended: so does this one, in the same way."""
         self._recorded = True
         if report.error is not None:
-            raise _failure(report.error)
+            raise as_failure(report.error)
         return RawValue(workflow.payload_converter().to_payload(report))
 
     async def _prepare(self, request: str) -> Validated:
@@ -183,62 +231,201 @@ class HybridJob:
         self._qubits, self._circuit = validated.qubits, validated.circuit
         return validated
 
-    async def _run_on(self, rung: Rung, number: int, tried: list[Attempt], *, compiled: bool) -> RawValue:
+    async def _run_on(self, rung: Rung, number: int, *, compiled: bool) -> RawValue:
+        """The report of an answer from a rung."""
+
         def call(stage: str) -> StageCall:
             return StageCall(job_id=self._head.id, step=f"{stage}-{number}", rung=number, backend=rung.name)
 
+        await self._approved(rung, number)
+        tries = Tries(self._head.id, rung, number, self._pace, self._during)
+        submitted = await self._in_its_share(self._run_to_its_end(rung.target, tries, compiled=compiled))
+        return await self._finish(call, submitted, rung)
+
+    async def _approved(self, rung: Rung, number: int) -> None:
+        """Wait for somebody's word, where the rung needs one before the job may be sent there.
+
+        Raises:
+            RungGivenUp: It may not be sent there; the rungs below may answer.
+            ApplicationError: Nobody has decided in time, and the job ends by its rule.
+        """
+        if rung.approval is None:
+            return
+        asked = workflow.now()
+        question = Question(
+            job_id=self._head.id,
+            project=self._head.project,
+            rung=number,
+            backend=rung.name,
+            route=self._route,
+            terms=rung.approval,
+            asked=asked,
+            expires=asked + rung.approval.timeout,
+        )
+        self._enter(State.AWAITING_APPROVAL, rung.approval.because)
+        standing = await self._keep_approval("ask", question, self._approvals.decided(question))
+        if standing.decision is None:
+            waiting = self._approvals.wait(standing.question, self._deadline.share(self._below))
+            self._mark(State.AWAITING_APPROVAL)
+            decided = await self._during(Activity.APPROVAL, waiting)
+            standing = await self._keep_approval("decide", standing.question, decided)
+        decision = standing.decision
+        assert decision is not None  # noqa: S101  it was written down
+        verb = "approved" if decision.approve else "refused"
+        self._enter(State.VALIDATED, f"{decision.by} {verb}: {decision.reason}")
+        self._mark(State.VALIDATED)
+        if not decision.approve:
+            raise refusal(standing, decision)
+
+    async def _keep_approval(self, step: str, question: Question, decision: Decision | None) -> Approval:
+        """What stands in the store: another execution of this job may have asked and been answered before."""
+        call = StageCall(
+            job_id=self._head.id,
+            step=f"{step}-{question.rung}",
+            rung=question.rung,
+            backend=question.backend,
+        )
+        return await stages.approval(
+            ApprovalCall(call=call, question=question, decision=decision), self._pace
+        )
+
+    async def _run_to_its_end(self, target: TargetSnapshot, tries: Tries, *, compiled: bool) -> Submitted:
+        """What was submitted to a rung, once it has run there."""
+
+        async def compile_for() -> Compiled:
+            return await self._during(Activity.TRANSPILE, stages.transpile(tries.compiling(), self._pace))
+
         if not compiled:
-            await self._during(Activity.TRANSPILE, stages.transpile(call("transpile"), self._pace))
+            await tries.until_done(compile_for)
         self._enter(State.COMPILED)
-        target, limits = rung.target, self._head.limits
-        submitted = await self._submit(call("submit"), target)
+        return await tries.until_done(lambda: self._answer_from(target, tries))
+
+    async def _in_its_share(self, running: Coroutine[Any, Any, Submitted]) -> Submitted:
+        """Run a rung; where the job has a deadline and rungs below, only as long as these have time left.
+
+        Raises:
+            RungGivenUp: It took too long.
+        """
+        share = self._deadline.share(self._below)
+        if share is None:
+            return await running
+        task = asyncio.create_task(running)
+        if await self._deadline.ends_within(
+            task, share, f"{self._backend}'s share of the deadline", quit_rung=True
+        ):
+            return await task
+        raise RungGivenUp(
+            DeadlineAtRisk(
+                f"{self._backend!r} had {share.total_seconds():.1f} s of the job's {self._head.limits.total} and did not answer in "
+                "them; the rest is for the places below it"
+            ).document()
+        )
+
+    async def _answer_from(self, target: TargetSnapshot, tries: Tries) -> Submitted:
+        """Submit to a rung and wait for its end; whatever goes wrong, nothing is left behind there."""
+        tries.session = await self._open_session(tries.sending("open_session"), target)
+        call, limits, submitted = tries.sending, self._head.limits, None
         try:
+            submitted = await self._submit(call("submit"), target)
             if not target.simulator:
+                self._enter(State.QUEUED)
                 waiting = stages.await_start(call("await_start"), submitted.job, target, limits, self._pace)
                 await self._during(Activity.AWAIT_START, waiting)
             self._enter(State.RUNNING)
             running = stages.await_done(call("await_done"), submitted.job, target, limits, self._pace)
             await self._during(Activity.AWAIT_DONE, running)
-        except (ActivityError, asyncio.CancelledError):
-            await asyncio.shield(asyncio.create_task(stages.withdraw(call("withdraw"), self._pace)))
-            raise
-        return await self._finish(call, submitted, tuple(tried), rung)
+        except (ActivityError, asyncio.CancelledError) as failure:
+            if is_forgotten(failure):
+                raise
+            withdrawn = await self._withdraw(call("withdraw"), target)
+            in_time = submitted is not None and withdrawn.all_done
+            if submitted is None or not in_time or target.simulator:
+                raise
+            if is_cancelled_exception(failure) and not self._deadline.leaving:
+                fetching = stages.fetch(FinishCall(call=call("fetch"), job=submitted.job), target, self._pace)
+                await self._to_its_end(fetching)
+                self._kept = f"; it had ended on {target.name!r} before that, and its result is kept"
+                raise
+            workflow.logger.warning("%s ended before it could be withdrawn: %s", target.name, failure)
+        finally:
+            if tries.session and workflow.in_workflow():
+                await self._to_its_end(stages.close_session(call("close_session"), target, self._pace))
+        return submitted
+
+    async def _withdraw(self, call: StageCall, target: TargetSnapshot) -> Withdrawn:
+        """Take back what was started; with other rungs below, what cannot be in a while is the reconciler's."""
+        within = self._deadline.to_withdraw(self._below)
+        try:
+            return await self._to_its_end(stages.withdraw(call, target, self._pace, within))
+        except ActivityError as failure:
+            if within is None or is_cancelled_exception(failure):
+                raise
+            workflow.logger.warning("%s is left to the reconciler: %s", target.name, failure.cause)
+            return Withdrawn(left=1)
 
     async def _submit(self, call: StageCall, target: TargetSnapshot) -> Submitted:
-        """Submit so that a cancellation never leaves a job behind: what was started is withdrawn."""
+        """Submit; a cancellation ends the wait for its turn, and is not forgotten where the job was taken meanwhile."""
         submitting = asyncio.create_task(
-            self._during(Activity.SUBMIT, stages.submit(call, target, self._pace))
+            self._during(Activity.SUBMIT, stages.submit(call, target, self._pace, self._within_queue(target)))
         )
         try:
             submitted = await asyncio.shield(submitting)
-        except (ActivityError, asyncio.CancelledError):
+        except asyncio.CancelledError:
+            submitting.cancel()
             await workflow.wait([submitting])
-            await stages.withdraw(call.model_copy(update={"step": f"withdraw-{call.rung}"}), self._pace)
             raise
         self._enter(State.SUBMITTED)
+        if not target.simulator:
+            self._provider_job = submitted.job.handle
+            self._mark(State.SUBMITTED)  # it may wait for hours, and be looked for by the provider's id
         return submitted
 
-    async def _finish(
-        self, call: Any, submitted: Submitted, tried: tuple[Attempt, ...], rung: Rung
-    ) -> RawValue:
+    def _within_queue(self, target: TargetSnapshot) -> timedelta | None:
+        """How long sending may be tried where another place can answer; None for as long as it takes."""
+        return self._head.limits.queue if self._below and not target.simulator else None
+
+    async def _open_session(self, call: StageCall, target: TargetSnapshot) -> str:
+        """The provider's id of the job's own session or batch; empty where none is asked for, or nobody is paid."""
+        if self._head.mode == "job" or not target.paid:
+            return ""
+        opening = stages.open_session(call, target, self._pace)
+        return (await self._during(Activity.OPEN_SESSION, opening)).id
+
+    async def _to_its_end(self, tidying: Coroutine[Any, Any, T]) -> T:
+        """Let something that tidies up run through, also when the job is being cancelled meanwhile."""
+        task = asyncio.create_task(tidying)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await workflow.wait([task])
+            raise
+
+    async def _finish(self, call: Any, submitted: Submitted, rung: Rung) -> RawValue:
         self._enter(State.POST_PROCESSING)
         after = self._head.hooks.after
 
         def finish(stage: str) -> FinishCall:
-            return FinishCall(call=call(stage), job=submitted.job, tried=tried)
+            answered = call(stage).model_copy(update={"ordinal": submitted.job.key.ordinal})
+            return FinishCall(call=answered, job=submitted.job, tried=tuple(self._tried))
 
         if submitted.small and after is None:
             report = await self._during(Activity.FINISH, stages.finish(finish("finish"), self._pace))
         else:
-            await self._during(Activity.FETCH, stages.fetch(finish("fetch"), rung.target, self._pace))
+            fetching = stages.fetch(
+                finish("fetch"), rung.target, self._pace, self._deadline.share_to_fetch(self._below)
+            )
+            await self._during(Activity.FETCH, fetching)
             draft = await self._during(
                 Activity.POST_PROCESS,
                 stages.post_process(finish("post_process"), self._pace, draft=after is not None),
             )
             derived = None if after is None else await self._derive(draft)
             report = await self._during(Activity.RECORD, stages.record(finish("record"), derived, self._pace))
-        self._enter(State.COMPLETED)
-        self._mark(State.COMPLETED, served_by=rung.name)
+        billed = workflow.payload_converter().from_payload(report.payload, Billed)
+        if rung.target.paid:
+            self._qpu_seconds = billed.qpu_seconds
+        self._enter(billed.state)
+        self._mark(billed.state, served_by=rung.name)
         return report
 
     async def _derive(self, draft: RawValue) -> Any:
@@ -249,27 +436,15 @@ class HybridJob:
 
     async def _within_deadline(self, answering: Coroutine[Any, Any, RawValue]) -> RawValue:
         """The answer, if it comes within the job's total limit; a late one is called off."""
-        total = self._head.limits.total
-        if total is None:
+        total, left = self._deadline.total, self._deadline.left()
+        if left is None:
             return await answering
         task = asyncio.create_task(answering)
-        left = total - (workflow.now() - workflow.info().start_time)
-        try:
-            with contextlib.suppress(TimeoutError):
-                await workflow.wait_condition(
-                    task.done, timeout=left, timeout_summary=f"total limit of {total}"
-                )
-        finally:
-            if not task.done():
-                task.cancel()
-                await workflow.wait([task])
-        failure = None if task.cancelled() else task.exception()
-        called_off = task.cancelled() or (failure is not None and is_cancelled_exception(failure))
-        if not called_off:
+        if await self._deadline.ends_within(task, left, f"total limit of {total}"):
             return await task
-        raise _final(
+        raise final(
             DeadlineReached(
-                f"the job had {total} in all and no answer came in time: allow more with limits.total"
+                f"the job had {total} in all and no answer came in time{self._kept}: allow more with limits.total"
             )
         )
 
@@ -278,7 +453,12 @@ class HybridJob:
         if self._recorded:
             return
         call = FinishCall(
-            call=self._call("record"), head=self._head, owner=self._owner, state=state, error=error
+            call=self._call("record"),
+            head=self._head,
+            owner=self._owner,
+            tried=tuple(self._tried),
+            state=state,
+            error=error,
         )
         within = _RECORD_BY_DEADLINE if error.code == DeadlineReached.__name__ else None
         try:
@@ -301,6 +481,11 @@ class HybridJob:
                 self._stage = ""
                 self._show()
 
+    def _cancelled(self) -> ErrorDocument:
+        return JobCancelled(
+            f"job {self._head.id!r} was cancelled before it had an answer{self._kept}"
+        ).document()
+
     def _call(self, step: str) -> StageCall:
         return StageCall(job_id=self._head.id, step=step)
 
@@ -319,6 +504,7 @@ class HybridJob:
             Attribute.BACKEND: self._head.asked,
             Attribute.SERVED_BY: served_by,
             Attribute.CIRCUIT: self._circuit,
+            Attribute.PROVIDER_JOB: self._provider_job.partition(",")[0],
         }
         workflow.upsert_search_attributes(
             [
@@ -329,6 +515,11 @@ class HybridJob:
                 ),
                 SearchAttributeKey.for_bool(Attribute.DEGRADED).value_set(state is State.DEGRADED),
                 SearchAttributeKey.for_int(Attribute.QUBITS).value_set(self._qubits),
+                *(
+                    []
+                    if self._qpu_seconds is None
+                    else [SearchAttributeKey.for_float(Attribute.QPU_SECONDS).value_set(self._qpu_seconds)]
+                ),
             ]
         )
 
@@ -336,6 +527,9 @@ class HybridJob:
         """The stages with their times, as the web UI's current details."""
         lines = [
             f"**{self._state}** · asked for `{self._head.asked}`, on `{self._backend}`",
+            *([f"\nprovider job `{self._provider_job}`"] if self._provider_job else []),
+            *([described(self._approvals.question)] if self._approvals.question else []),
+            *([f"\n{self._qpu_seconds:.2f} QPU seconds"] if self._qpu_seconds is not None else []),
             "",
             f"| stage | {_GAP}began (UTC) | {_GAP}took |",
             "| :--- | ---: | ---: |",
@@ -357,40 +551,14 @@ class HybridJob:
             since=self._since,
             then=_AFTER.get(self._stage, ""),
             events=tuple(self._events),
+            question=self._approvals.question,
         )
 
+    @workflow.update(name=DECIDE)
+    def decide(self, decision: Decision) -> Decision:
+        """Approve of what is asked, or refuse it; gives back the decision as it stands."""
+        return self._approvals.take(decision)
 
-def _document(failure: ActivityError) -> ErrorDocument:
-    """Why an activity failed, in this project's terms."""
-    cause = failure.cause
-    if isinstance(cause, ApplicationError):
-        if cause.details and isinstance(cause.details[0], dict) and cause.type in BY_CODE:
-            return ErrorDocument.model_validate(cause.details[0])
-        return InternalError(f"{failure.activity_type} failed: {cause.message}").document()
-    if isinstance(cause, TemporalTimeout):
-        if cause.type is TimeoutType.SCHEDULE_TO_START:
-            return QueueLimitReached(
-                f"no worker took up {failure.activity_type} within the job's queue limit: start one for its task queue, or "
-                "allow more with limits.queue"
-            ).document()
-        return OutOfTime(
-            f"{failure.activity_type} did not end within its timeout, over all attempts"
-        ).document()
-    return InternalError(f"{failure.activity_type} failed: {cause or failure}").document()
-
-
-def _may_go_on(error: ErrorDocument) -> bool:
-    return BY_CODE.get(error.code, InternalError).next_rung
-
-
-def _failure(error: ErrorDocument) -> ApplicationError:
-    """The end of a job without an answer; its document travels in the details."""
-    return ApplicationError(error.message, error, type=error.code, non_retryable=True)
-
-
-def _final(error: HybridError) -> ApplicationError:
-    return _failure(error.document())
-
-
-def _cancelled(head: JobHead) -> ErrorDocument:
-    return JobCancelled(f"job {head.id!r} was cancelled before it had an answer").document()
+    @decide.validator
+    def _may_decide(self, decision: Decision) -> None:
+        self._approvals.check(decision, self._state)

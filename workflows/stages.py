@@ -4,28 +4,42 @@ Retries have no number of attempts: an activity's own errors say when to stop (`
 benign "still waiting" counts as an attempt too, and a store that is down is waited for.
 """
 
+import asyncio
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
+from temporalio.exceptions import ActivityError, RetryState
 
+from qurable.contracts.approvals import Approval
+from qurable.contracts.batches import BatchCall, BatchHead, BatchReport, BatchStatus
+from qurable.contracts.budgets import BudgetChange
 from qurable.contracts.executions import JobRef
+from qurable.contracts.fires import Due, DueCall, DueJob, FireReport, TallyCall
 from qurable.contracts.jobs import Hook, Limits
+from qurable.contracts.optimisations import BeginLoop, Chunk, ChunkCall, EndLoop, LoopPlan, OptimisationReport
+from qurable.contracts.rollout import RolloutChange
 from qurable.contracts.routes import Route
+from qurable.contracts.shadows import ShadowCall, ShadowJob
 from qurable.contracts.stages import (
     AcceptCall,
     Accepted,
+    ApprovalCall,
+    ChangeCall,
+    Changed,
     Compiled,
     FinishCall,
     Pace,
     PrepareCall,
     ReadRequest,
+    Session,
     StageCall,
     Submitted,
     Validated,
     WaitCall,
     Waited,
+    Withdrawn,
 )
 from qurable.contracts.targets import TargetSnapshot
 from qurable.names import Activity, Queue
@@ -35,14 +49,30 @@ T = TypeVar("T")
 PATIENT = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10))
 STEADY = RetryPolicy(initial_interval=timedelta(seconds=1), backoff_coefficient=1.0)
 """For waits: each benign end names its own delay, and must not stretch that of a real error."""
+_ASKED_BY_SOMEBODY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_attempts=8)
+"""For questions and settings: whoever asked is waiting, and would rather hear that it failed."""
 
 _FIRST = Pace()
 _UNDO = timedelta(hours=24)
+_FETCH_AT_LAST = timedelta(days=7)
+"""A result that is paid for is asked for again for as long as this, while its place does not answer."""
+
+
+_ITERATION = timedelta(days=7)
+"""An iteration of a loop takes the time it takes; a silent worker is noticed by its heartbeat."""
 
 
 async def _run(activity: Activity, *args: Any, returns: type[T], **options: Any) -> T:
-    """Call an activity by its name, with the type of its answer."""
-    answer: T = await workflow.execute_activity(activity, args=args, result_type=returns, **options)
+    """Call an activity by its name, with the type of its answer.
+
+    An attempt that asks to be retried, and was told to stop meanwhile, reaches us as a failure: it is a cancellation.
+    """
+    try:
+        answer: T = await workflow.execute_activity(activity, args=args, result_type=returns, **options)
+    except ActivityError as failure:
+        if failure.retry_state is RetryState.CANCEL_REQUESTED:
+            raise asyncio.CancelledError from failure
+        raise
     return answer
 
 
@@ -106,6 +136,21 @@ async def plan_route(call: StageCall, pace: Pace) -> Route:
     )
 
 
+async def approval(call: ApprovalCall, pace: Pace) -> Approval:
+    """Write down what is asked about a rung, or what was decided; gives back what stands."""
+    what = "ask for an approval of" if call.decision is None else "write down what was decided about"
+    return await _run(
+        Activity.APPROVAL,
+        call,
+        returns=Approval,
+        activity_id=call.call.step,
+        summary=f"{what} {call.question.backend}",
+        start_to_close_timeout=pace.stage,
+        heartbeat_timeout=pace.heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
 async def transpile(call: StageCall, pace: Pace) -> Compiled:
     """Compile for the rung's target."""
     return await _run(
@@ -121,8 +166,58 @@ async def transpile(call: StageCall, pace: Pace) -> Compiled:
     )
 
 
-async def submit(call: StageCall, target: TargetSnapshot, pace: Pace) -> Submitted:
-    """Start the rung's job, or adopt it."""
+async def change(call: ChangeCall, pace: Pace) -> Changed:
+    """Decide what is different when a rung is tried again."""
+    return await _run(
+        Activity.CHANGE,
+        call,
+        returns=Changed,
+        activity_id=call.call.step,
+        summary=f"after {call.error.code} on {call.call.backend}: what may be changed",
+        start_to_close_timeout=pace.stage,
+        heartbeat_timeout=pace.heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def open_session(call: StageCall, target: TargetSnapshot, pace: Pace) -> Session:
+    """Open a session or batch at the provider."""
+    return await _run(
+        Activity.OPEN_SESSION,
+        call,
+        returns=Session,
+        task_queue=target.run_queue,
+        activity_id=call.step,
+        summary=f"open a session on {call.backend}",
+        start_to_close_timeout=pace.stage,
+        heartbeat_timeout=pace.heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def close_session(call: StageCall, target: TargetSnapshot, pace: Pace) -> None:
+    """Close the session or batch that a call names, whatever became of its jobs."""
+    await _run(
+        Activity.CLOSE_SESSION,
+        call,
+        returns=Waited,
+        task_queue=target.run_queue,
+        activity_id=call.step,
+        summary=f"close the session on {call.backend}",
+        start_to_close_timeout=pace.stage,
+        heartbeat_timeout=pace.heartbeat,
+        schedule_to_close_timeout=_UNDO,
+        retry_policy=PATIENT,
+    )
+
+
+async def submit(
+    call: StageCall, target: TargetSnapshot, pace: Pace, within: timedelta | None = None
+) -> Submitted:
+    """Start the rung's job, or adopt it; where the provider takes few jobs a minute, this waits for its turn.
+
+    Given up after a while where one is named.
+    """
     return await _run(
         Activity.SUBMIT,
         call,
@@ -132,7 +227,9 @@ async def submit(call: StageCall, target: TargetSnapshot, pace: Pace) -> Submitt
         summary=f"submit to {call.backend}",
         start_to_close_timeout=pace.stage,
         heartbeat_timeout=pace.heartbeat,
-        retry_policy=PATIENT,
+        schedule_to_close_timeout=within,
+        retry_policy=STEADY if target.paid else PATIENT,
+        cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     )
 
 
@@ -187,8 +284,10 @@ async def finish(call: FinishCall, pace: Pace) -> RawValue:
     )
 
 
-async def fetch(call: FinishCall, target: TargetSnapshot, pace: Pace) -> None:
-    """Bring the raw result into the store."""
+async def fetch(
+    call: FinishCall, target: TargetSnapshot, pace: Pace, within: timedelta | None = None
+) -> None:
+    """Bring the raw result into the store; given up sooner where a time is named."""
     await _run(
         Activity.FETCH,
         call,
@@ -197,6 +296,7 @@ async def fetch(call: FinishCall, target: TargetSnapshot, pace: Pace) -> None:
         activity_id=call.call.step,
         summary=f"fetch from {call.call.backend}",
         start_to_close_timeout=pace.compile,
+        schedule_to_close_timeout=None if target.simulator else within or _FETCH_AT_LAST,
         heartbeat_timeout=pace.heartbeat,
         retry_policy=PATIENT,
     )
@@ -233,17 +333,81 @@ async def record(call: FinishCall, derived: Any, pace: Pace, within: timedelta |
     )
 
 
-async def withdraw(call: StageCall, pace: Pace) -> None:
-    """Cancel whatever the job has started."""
-    await _run(
+async def withdraw(
+    call: StageCall, target: TargetSnapshot, pace: Pace, within: timedelta | None = None
+) -> Withdrawn:
+    """Cancel whatever the job has started on a rung; given up sooner where a time is named."""
+    return await _run(
         Activity.WITHDRAW,
         call,
-        returns=Waited,
+        returns=Withdrawn,
+        task_queue=Queue.WORKFLOWS if target.simulator else target.run_queue,
         activity_id=call.step,
-        summary="withdraw",
+        summary=f"withdraw from {call.backend}",
         start_to_close_timeout=pace.stage,
         heartbeat_timeout=pace.heartbeat,
+        schedule_to_close_timeout=within or _UNDO,
+        retry_policy=STEADY,
+    )
+
+
+async def batch_begin(head: BatchHead, call: BatchCall, body: RawValue) -> BatchStatus:
+    """Take in a batch's lines, or have what failed of it run again."""
+    return await _run(
+        Activity.BATCH_BEGIN,
+        head,
+        call,
+        body,
+        returns=BatchStatus,
+        activity_id="batch_begin",
+        summary="run again what failed" if head.rerun else "read the lines, group the items",
+        start_to_close_timeout=_FIRST.compile,
+        heartbeat_timeout=_FIRST.heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def batch_advance(call: BatchCall) -> BatchStatus:
+    """Run chunks for a turn; on a queue whose stages wait for others, so that it takes none of the jobs' own places."""
+    return await _run(
+        Activity.BATCH_ADVANCE,
+        call,
+        returns=BatchStatus,
+        task_queue=Queue.HARDWARE,
+        summary="run chunks",
+        start_to_close_timeout=_FIRST.compile,
+        heartbeat_timeout=_FIRST.heartbeat,
+        retry_policy=STEADY,
+        cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    )
+
+
+async def batch_cancel(call: BatchCall) -> None:
+    """Cancel a batch's jobs, and see that they end."""
+    await _run(
+        Activity.BATCH_CANCEL,
+        call,
+        returns=Waited,
+        task_queue=Queue.HARDWARE,
+        activity_id="batch_cancel",
+        summary="cancel what is in flight",
+        start_to_close_timeout=_FIRST.compile,
+        heartbeat_timeout=_FIRST.heartbeat,
         schedule_to_close_timeout=_UNDO,
+        retry_policy=STEADY,
+    )
+
+
+async def batch_end(call: BatchCall) -> BatchReport:
+    """Close a batch, and put its report together."""
+    return await _run(
+        Activity.BATCH_END,
+        call,
+        returns=BatchReport,
+        activity_id="batch_end",
+        summary="the sum",
+        start_to_close_timeout=_FIRST.stage,
+        heartbeat_timeout=_FIRST.heartbeat,
         retry_policy=PATIENT,
     )
 
@@ -261,6 +425,157 @@ async def user_stage(hook: Hook, document: RawValue, step: str) -> Any:
     )
 
 
+async def set_budget(change: BudgetChange) -> RawValue:
+    """Change what jobs may cost."""
+    return await _run(
+        Activity.SET_BUDGET,
+        change,
+        returns=RawValue,
+        activity_id="set_budget",
+        summary=f"set the guardrails of {change.guardrails.project}"
+        if change.guardrails
+        else f"set {change.budget}",
+        start_to_close_timeout=_FIRST.stage,
+        heartbeat_timeout=_FIRST.heartbeat,
+        retry_policy=_ASKED_BY_SOMEBODY,
+    )
+
+
+async def set_rollout(change: RolloutChange) -> RawValue:
+    """Change which jobs go to which place first."""
+    return await _run(
+        Activity.SET_ROLLOUT,
+        change,
+        returns=RawValue,
+        activity_id="set_rollout",
+        summary=f"remove rule {change.remove}"
+        if change.rule is None
+        else f"{change.rule.name} {change.rule.effect}",
+        start_to_close_timeout=_FIRST.stage,
+        heartbeat_timeout=_FIRST.heartbeat,
+        retry_policy=_ASKED_BY_SOMEBODY,
+    )
+
+
+async def plan_shadow(call: ShadowCall) -> ShadowJob:
+    """The job that runs in the shadow of another, where one may."""
+    return await _run(
+        Activity.PLAN_SHADOW,
+        call,
+        returns=ShadowJob,
+        activity_id="plan_shadow",
+        summary=f"plan the shadow on {call.shadowing.backend}",
+        start_to_close_timeout=_FIRST.stage,
+        heartbeat_timeout=_FIRST.heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def compare_shadow(call: ShadowCall, *, ended: bool) -> RawValue:
+    """Write down how a shadow differs from the answer; waits for a job that is not known to have ended."""
+    return await _run(
+        Activity.COMPARE_SHADOW,
+        call,
+        ended,
+        returns=RawValue,
+        activity_id="compare_shadow",
+        summary=f"compare with {call.shadowing.backend}",
+        start_to_close_timeout=_FIRST.compile,
+        heartbeat_timeout=_FIRST.heartbeat,
+        retry_policy=STEADY,
+    )
+
+
+async def due(call: DueCall, documents: Any) -> Due:
+    """Make the jobs of a fire, or find those that it has started before."""
+    return await _run(
+        Activity.DUE,
+        call,
+        documents,
+        returns=Due,
+        activity_id="due",
+        summary=f"what is due at {call.fire.moment}",
+        start_to_close_timeout=_FIRST.compile,
+        heartbeat_timeout=_FIRST.heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def due_request(job: DueJob) -> RawValue:
+    """The request of a job that is due, unread."""
+    return await _run(
+        Activity.DUE_REQUEST,
+        job.request,
+        returns=RawValue,
+        activity_id=f"request-{job.head.id}",
+        summary=f"request of {job.head.id}",
+        start_to_close_timeout=_FIRST.stage,
+        heartbeat_timeout=_FIRST.heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def tally_fire(call: TallyCall) -> FireReport:
+    """Put together how the jobs of a fire ended, and add their rows to the export."""
+    return await _run(
+        Activity.TALLY_FIRE,
+        call,
+        returns=FireReport,
+        activity_id="tally_fire",
+        summary=f"sum up{' and export to ' + call.export if call.export else ''}",
+        start_to_close_timeout=_FIRST.compile,
+        heartbeat_timeout=_FIRST.heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def begin_loop(call: BeginLoop) -> LoopPlan:
+    """Read a loop's problem, build its ansatz, ask a classical solver."""
+    return await _run(
+        Activity.BEGIN_LOOP,
+        call,
+        returns=LoopPlan,
+        task_queue=Queue.COMPILE,
+        activity_id="begin_loop",
+        summary="prepare the loop",
+        start_to_close_timeout=_FIRST.compile,
+        heartbeat_timeout=_FIRST.heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def iterate(call: ChunkCall, heartbeat: timedelta) -> Chunk:
+    """Go on with a loop for about a second, or for one iteration, which may take hours."""
+    return await _run(
+        Activity.ITERATE,
+        call,
+        returns=Chunk,
+        task_queue=Queue.SIM,
+        activity_id=f"iterate-{call.number}",
+        summary=f"chunk {call.number} of the loop",
+        start_to_close_timeout=_ITERATION,
+        heartbeat_timeout=heartbeat,
+        retry_policy=STEADY,
+        # A chunk is shorter than a heartbeat: waited for, it would end well, and the cancellation be forgotten.
+        cancellation_type=workflow.ActivityCancellationType.TRY_CANCEL,
+    )
+
+
+async def end_loop(call: EndLoop, heartbeat: timedelta) -> OptimisationReport:
+    """Evaluate the point that a loop ends with, and keep its report."""
+    return await _run(
+        Activity.END_LOOP,
+        call,
+        returns=OptimisationReport,
+        task_queue=Queue.SIM,
+        activity_id="end_loop",
+        summary="make the loop's report",
+        start_to_close_timeout=_ITERATION,
+        heartbeat_timeout=heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
 async def read_store(request: ReadRequest) -> RawValue:
     """Ask the store."""
     return await _run(
@@ -270,5 +585,6 @@ async def read_store(request: ReadRequest) -> RawValue:
         activity_id="read_store",
         summary=f"read {request.what}",
         start_to_close_timeout=_FIRST.stage,
-        retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_attempts=8),
+        heartbeat_timeout=_FIRST.heartbeat,
+        retry_policy=_ASKED_BY_SOMEBODY,
     )

@@ -1,16 +1,18 @@
 """Errors cross into Temporal with their class, their document, and the right advice on retrying."""
 
+import dataclasses
 from datetime import timedelta
 
 import pytest
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
-from activities.boundary import STILL_WAITING, speaks_temporal, to_failure
+from activities.boundary import STILL_WAITING, KeepAsking, speaks_temporal, to_failure
 from qurable.backend import StillWaiting
 from qurable.contracts.errors import ErrorDocument
 from qurable.errors import (
     BY_CODE,
+    AccountRefused,
     CircuitRejected,
     HybridError,
     JobFailed,
@@ -65,6 +67,53 @@ async def test_an_activity_speaks_temporals_language() -> None:
     assert (defect.type, defect.non_retryable) == ("InternalError", False)
     assert "failed with KeyError: 'missing'" in defect.message
     assert own.type == "Mine"
+
+
+async def test_failures_are_counted_in_a_row_and_waits_are_none() -> None:
+    """The fifth failure in a row ends it, the fifth attempt does not; an attempt that only waited begins anew."""
+    script: list[Exception] = [
+        *(TargetUnavailable("down") for _ in range(4)),
+        StillWaiting("queued", again_in=timedelta(seconds=1)),
+        *(TargetUnavailable("down") for _ in range(5)),
+    ]
+
+    @speaks_temporal
+    async def stage(error: Exception) -> None:
+        raise error
+
+    ended: list[bool] = []
+    details: tuple[object, ...] = ()
+    for number, error in enumerate(script):
+        environment = ActivityEnvironment()
+        environment.info = dataclasses.replace(
+            ActivityEnvironment.default_info(), attempt=number + 1, heartbeat_details=details
+        )
+        beats: list[tuple[object, ...]] = []
+        environment.on_heartbeat = lambda *beat, beats=beats: beats.append(beat)
+        with pytest.raises(ApplicationError) as failure:
+            await environment.run(stage, error)
+        details = beats[-1] if beats else details
+        ended.append(failure.value.non_retryable)
+
+    assert ended == [False] * 9 + [True]
+
+
+async def test_what_is_paid_for_is_asked_again_however_often_it_failed() -> None:
+    """Only the job's own limits end such a wait."""
+
+    @speaks_temporal
+    async def stage() -> None:
+        raise KeepAsking(AccountRefused("expired token"), timedelta(seconds=3))
+
+    environment = ActivityEnvironment()
+    environment.info = dataclasses.replace(ActivityEnvironment.default_info(), attempt=1000)
+    with pytest.raises(ApplicationError) as failure:
+        await environment.run(stage)
+
+    assert failure.value.type == "AccountRefused"
+    assert not failure.value.non_retryable
+    assert failure.value.next_retry_delay == timedelta(seconds=3)
+    assert failure.value.category is not ApplicationErrorCategory.BENIGN
 
 
 async def test_waiting_costs_no_attempt_of_a_real_error() -> None:

@@ -63,6 +63,7 @@ async def test_a_job_is_run_from_nothing_to_a_report(home: Path) -> None:
     assert document["results"][0]["registers"][0]["counts"] == counts
 
 
+@pytest.mark.long
 async def test_an_interrupted_job_is_finished_by_resume(home: Path) -> None:
     """With the counts that it would have had."""
     command = (home / "long.qasm", "--shots", "50", "--seed", "4")
@@ -82,6 +83,7 @@ async def test_an_interrupted_job_is_finished_by_resume(home: Path) -> None:
     assert json.loads(resumed.out)["results"] == json.loads(calm.out)["results"]
 
 
+@pytest.mark.long
 async def test_a_killed_starter_is_no_lost_job_either(home: Path) -> None:
     """Kill -9 leaves its server running; the next one takes it over, or starts another on its database."""
     command = (home / "long.qasm", "--shots", "50", "--seed", "4")

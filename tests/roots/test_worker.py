@@ -107,7 +107,11 @@ async def _stopped_in_mid_simulation(
     return job, running
 
 
-@pytest.mark.parametrize("whole_group", [False, True], ids=["to the worker", "to its whole group"])
+@pytest.mark.parametrize(
+    "whole_group",
+    [False, pytest.param(True, marks=pytest.mark.long)],
+    ids=["to the worker", "to its whole group"],
+)
 async def test_a_worker_that_is_told_to_stop_finishes_what_it_runs(
     client: Qurable, shell: dict[str, str], whole_group: bool
 ) -> None:
@@ -121,6 +125,7 @@ async def test_a_worker_that_is_told_to_stop_finishes_what_it_runs(
     assert _simulation(report).worker.startswith(f"{first.process.pid}@")
 
 
+@pytest.mark.long
 async def test_what_does_not_end_within_the_grace_goes_to_another_worker(
     client: Qurable, shell: dict[str, str]
 ) -> None:
@@ -194,7 +199,7 @@ async def test_an_embedded_server_comes_and_goes_with_its_worker(tmp_path: Path)
     assert report.state is State.COMPLETED
     assert ended.code == 0
     assert server is not None
-    await until("the server is gone", lambda: not server.alive, 15)
+    await until("the server is gone", lambda: not server.alive)
 
 
 @pytest.mark.parametrize(

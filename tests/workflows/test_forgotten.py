@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, delete
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import WorkflowHandle
@@ -13,6 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from qurable.contracts.executions import Phase
 from qurable.contracts.reports import State
 from qurable.errors import JobFailed, KeyReused
+from store import schema
 from tests.chaos.harness import until
 from tests.circuits_at_hand import BELL
 from tests.conftest import Stack
@@ -63,6 +65,33 @@ async def test_a_job_that_was_lost_on_its_way_goes_on_where_it_was(stack: Stack)
     assert report.state is State.COMPLETED
     assert len(qpu.submitted) == 1
     assert service.journal.steps(lost.id).count("prepare") == 1
+
+
+async def test_a_store_that_was_restored_from_before_finds_what_is_paid_for(
+    stack: Stack, tmp_path: Path
+) -> None:
+    """The job runs at the device, and the store knows nothing of it any more."""
+    qpu = ScriptedBackend("qpu", Phase.QUEUED)
+
+    async with stack(backends={"qpu": qpu}) as service:
+        job = await service.qurable.submit(BELL, shots=10, backend="qpu", key="restored")
+        await asyncio.wait_for(qpu.queued.wait(), 30)
+        await service.database.write(_forget, job.id)
+        qpu.script(Phase.RUNNING, Phase.DONE)
+        async with asyncio.timeout(60):
+            report = await job.result()
+
+    assert report.state is State.COMPLETED
+    assert len(qpu.submitted) == 1
+    assert qpu.cancelled == []
+    assert service.journal.steps(job.id).count("prepare") == 2
+
+
+def _forget(connection: Connection, job_id: str) -> None:
+    """As a backup from before the job would."""
+    for table in (schema.stages, schema.events, schema.submissions):
+        connection.execute(delete(table).where(table.c.job_id == job_id))
+    connection.execute(delete(schema.jobs).where(schema.jobs.c.id == job_id))
 
 
 async def _is_gone(job: WorkflowHandle[Any, Any]) -> bool:

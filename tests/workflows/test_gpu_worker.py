@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from backends.aer import GPU, AerBackend
-from backends.simulation import Engine
 from isolation.admission import Admission
 from isolation.pool import ChildPool, Nursery
+from isolation.runs import Engine
 from qurable.contracts.jobs import Limits
 from qurable.contracts.targets import TargetSnapshot
 from qurable.errors import BackendNotInstalled, JobFailed

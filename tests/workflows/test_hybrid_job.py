@@ -4,9 +4,10 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from qiskit import QuantumCircuit
 
 from qurable.contracts.executions import Phase
-from qurable.contracts.jobs import Limits, Requirements
+from qurable.contracts.jobs import Limits, Method, Requirements, SimulatorOptions
 from qurable.contracts.reports import State
 from qurable.errors import JobCancelled, JobFailed, KeyReused, TargetUnavailable
 from qurable.requests import sample
@@ -45,6 +46,22 @@ async def test_the_same_seed_gives_the_same_counts(service: Service) -> None:
     assert first.id != second.id
     assert first.counts() == second.counts()
     assert first.counts() != other.counts()
+
+
+async def test_shots_of_a_large_state_are_run_where_two_do_not_fit(service: Service) -> None:
+    """Aer shares its memory out among shots side by side, and runs none where it is less than two states."""
+    circuit = QuantumCircuit(23, 2)
+    circuit.x(0)
+    for qubit in range(22):
+        circuit.cx(qubit, qubit + 1)
+    circuit.measure(22, 0)
+    circuit.x(22)
+    circuit.measure(22, 1)
+    report = await service.run(
+        circuit, shots=2, backend="aer", simulator=SimulatorOptions(method=Method.STATEVECTOR)
+    )
+
+    assert report.counts() == {"01": 2}
 
 
 async def test_the_same_key_is_the_same_job(service: Service) -> None:
@@ -119,7 +136,9 @@ async def test_a_deadline_calls_the_job_off(stack: Stack) -> None:
     qpu = ScriptedBackend("qpu", Phase.QUEUED)
 
     async with stack(backends={"qpu": qpu}) as service:
-        work = sample(BELL, shots=10, backend="qpu", limits=Limits(total=timedelta(seconds=1)))
+        work = sample(
+            BELL, shots=10, backend="qpu", fallback="none", limits=Limits(total=timedelta(seconds=1))
+        )
         with pytest.raises(JobFailed, match="in all") as failure:
             await service.run(work)
 
@@ -133,7 +152,7 @@ async def test_a_refusal_of_the_provider_ends_the_job_with_its_reason(stack: Sta
 
     async with stack(backends={"qpu": qpu}) as service:
         with pytest.raises(JobFailed, match="down for maintenance"):
-            await service.run(BELL, shots=10, backend="qpu")
+            await service.run(BELL, shots=10, backend="qpu", fallback="none")
 
 
 async def test_a_job_that_is_cancelled_at_once_is_on_record(service: Service) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from qurable.contracts.reports import State
 from qurable.contracts.results import SampleResult
 from qurable.requests import sample
@@ -34,6 +36,7 @@ async def test_twenty_four_results_of_100_kb_complete(service: Service) -> None:
     assert await _largest_event(service, report.id) < 256 * 1024
 
 
+@pytest.mark.long
 async def test_one_result_of_50_mb_completes(service: Service) -> None:
     """And comes back to whoever asks again, whole."""
     report = await asyncio.wait_for(service.qurable.run(WIDE, shots=1_000_000, seed=5, backend="aer"), 120)

@@ -1,0 +1,131 @@
+"""What a job's provider jobs were, and what they cost, for its report."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from qurable.contracts.executions import Incident, Phase, ProviderFacts, ProviderJob, Seconds, SubmissionKey
+from qurable.contracts.explanations import Contender
+from qurable.contracts.reports import ProviderRecord
+from qurable.contracts.routes import Route
+from qurable.contracts.targets import TargetSnapshot
+from qurable.contracts.twins import TwinRecord
+from store import incidents, provider_jobs
+
+
+@dataclass(frozen=True)
+class Bill:
+    """All that a job has at providers.
+
+    Attributes:
+        records: One per part that was meant.
+        incidents: Jobs nobody wanted.
+    """
+
+    records: Sequence[ProviderRecord] = ()
+    incidents: Sequence[Incident] = ()
+
+    def fields(self) -> dict[str, Any]:
+        """The report's fields."""
+        prices = [record.price for record in self.records if record.attempts]
+        known = [price for price in prices if price is not None]
+        return {
+            "provider_jobs": tuple(self.records),
+            "incidents": tuple(self.incidents),
+            "qpu_seconds": sum(record.qpu_seconds or 0.0 for record in self.records)
+            + sum(incident.billed_seconds or 0.0 for incident in self.incidents),
+            "price": sum(known) if known and len(known) == len(prices) else None,
+            "currency": next((record.currency for record in self.records if record.currency), ""),
+        }
+
+
+def bill_of(connection: Connection, job_id: str, route: Route | None) -> Bill:
+    """What the store knows of a job's provider jobs."""
+    targets = {rung.name: rung.target for rung in route.rungs} if route else {}
+    return Bill(
+        [_record(part, targets) for part in provider_jobs.of_job(connection, job_id)],
+        incidents.of_job(connection, job_id),
+    )
+
+
+def with_costs(against: Sequence[Contender], seconds: float, bill: Bill) -> tuple[Contender, ...]:
+    """Contenders, the first of which is the answer, with the seconds that it took and what it cost."""
+    if not against:
+        return ()
+    own, *others = against
+    mine = Bill([record for record in bill.records if record.backend == own.name]).fields()
+    measured: dict[str, Any] = {"seconds": seconds}
+    if mine["provider_jobs"]:
+        measured |= {name: mine[name] for name in ("qpu_seconds", "price", "currency")}
+    return (own.model_copy(update=measured), *others)
+
+
+def with_shares(
+    connection: Connection,
+    twins: Sequence[TwinRecord],
+    target: TargetSnapshot,
+    key: SubmissionKey,
+    own: int,
+) -> tuple[TwinRecord, ...]:
+    """Twins with what their ride was estimated to cost: their share of the executions of each provider job.
+
+    Args:
+        connection: To the store.
+        twins: Of the submission, in order.
+        target: Where it went.
+        key: Of the submission.
+        own: The job's own pubs, which stand before the twins that rode.
+    """
+    parts = provider_jobs.of_submission(connection, key.tag) if twins else ()
+    shared, number = [], own
+    for twin in twins:
+        if not (twin.isa and parts):
+            shared.append(twin)
+            continue
+        low = high = 0.0
+        for part in parts:
+            # All pubs of a part run with the same number of shots, and a sampled binding is one circuit.
+            bindings = sum(piece.stop - piece.start for piece in part.slices)
+            mine = sum(piece.stop - piece.start for piece in part.slices if piece.pub == number)
+            if part.estimate is not None and mine:
+                low += part.estimate.low * mine / bindings
+                high += part.estimate.high * mine / bindings
+        number += 1
+        price = target.price_per_second
+        shared.append(
+            twin.model_copy(
+                update={
+                    "seconds": Seconds(low=low, high=high),
+                    "price": None if price is None else price * high,
+                    "currency": "" if price is None else target.currency,
+                }
+            )
+        )
+    return tuple(shared)
+
+
+def _record(part: ProviderJob, targets: Mapping[str, TargetSnapshot]) -> ProviderRecord:
+    facts = part.facts or ProviderFacts(id=part.id, phase=Phase.QUEUED if part.id else Phase.LOST)
+    target = targets.get(part.backend)
+    price = target.price_per_second if target else None
+    waited = (facts.started - facts.created).total_seconds() if facts.created and facts.started else None
+    return ProviderRecord(
+        id=part.id,
+        backend=part.backend,
+        account=part.account,
+        session=part.session,
+        state=facts.phase,
+        attempts=part.attempts,
+        created=facts.created,
+        started=facts.started,
+        finished=facts.finished,
+        queue_seconds=waited,
+        estimated=part.estimate,
+        reserved=part.reserved,
+        qpu_seconds=facts.qpu_seconds,
+        usage_complete=facts.usage_complete,
+        price=None if price is None or facts.qpu_seconds is None else price * facts.qpu_seconds,
+        currency=target.currency if target and price is not None else "",
+    )

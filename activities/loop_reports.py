@@ -1,0 +1,144 @@
+"""End a variational loop: the point it ends with, evaluated anew, beside what a classical solver made of it."""
+
+from array import array
+from collections.abc import Sequence
+
+from temporalio import activity
+
+from activities.boundary import speaks_temporal
+from activities.loop_chunks import chunk_limits, chunk_payload
+from activities.loop_log import best, curve, spent
+from activities.reporting import versions
+from isolation.pool import ChildPool
+from qurable.contracts.base import digest
+from qurable.contracts.optimisations import (
+    MAX_CURVE,
+    EndLoop,
+    LoopState,
+    OptimisationReport,
+    PreparedLoop,
+)
+from qurable.contracts.problems import ProblemAnswer, Sense
+from qurable.errors import JobNotFound
+from qurable.names import Activity
+from store import optimisations
+from store.database import Database, now
+from store.optimisations import Block
+
+
+class LoopReports:
+    """Makes reports.
+
+    Args:
+        database: The store.
+        simulating: Children that evaluate.
+    """
+
+    def __init__(self, database: Database, simulating: ChildPool) -> None:
+        self._database = database
+        self._simulating = simulating
+
+    @activity.defn(name=Activity.END_LOOP)
+    @speaks_temporal
+    async def end_loop(self, call: EndLoop) -> OptimisationReport:
+        """Make the report and keep it; the first one stands and is given back.
+
+        Raises:
+            JobNotFound: There is no such loop: it was refused, or cancelled before it was prepared.
+        """
+        known = await self._database.read(optimisations.find_report, call.loop_id)
+        if known is not None:
+            return known
+        prepared = await self._database.read(optimisations.find, call.loop_id)
+        if prepared is None:
+            raise JobNotFound(f"the store has no loop {call.loop_id!r}")
+        # A chunk that was called off may still run: it appends no more.
+        await self._database.write(optimisations.claim, call.loop_id, "ended")
+        log = await self._database.read(optimisations.log, call.loop_id)
+        began = await self._database.read(optimisations.began, call.loop_id)
+        report = OptimisationReport(
+            id=call.loop_id,
+            state=call.state,
+            stopped_by=call.stopped_by,
+            parameters=prepared.parameters,
+            sense=prepared.sense,
+            reference=prepared.reference,
+            best=best(log, prepared.sense),
+            spent=spent(log, prepared.groups),
+            curve=curve(log, prepared.sense, 0, MAX_CURVE),
+            provenance=_provenance(prepared, log),
+            warnings=prepared.warnings,
+            error_document=call.error,
+            began=began,
+            ended=now(),
+        )
+        if call.state is LoopState.COMPLETED and report.best is not None:
+            report = await self._with_answer(report, prepared, log)
+        return await self._database.write(optimisations.end, report)
+
+    async def _with_answer(
+        self, report: OptimisationReport, prepared: PreparedLoop, log: Sequence[Block]
+    ) -> OptimisationReport:
+        """The report with the point that the loop ends with."""
+        assert report.best is not None  # noqa: S101  the caller has seen to it
+        loop = prepared.loop
+        shots = loop.final_shots or (log[-1].shots if log else loop.shots)
+        answer = await self._simulating.call(
+            "isolation.loops:end_loop",
+            {
+                **chunk_payload(prepared, log),
+                "best": array("d", report.best.x).tobytes(),
+                "shots": shots,
+            },
+            chunk_limits(prepared),
+            what="the last evaluation of the loop",
+        )
+        value = float(answer["value"])
+        gap, ratio = _compared(report, value)
+        made = report.spent.model_copy(
+            update={
+                "evaluations": report.spent.evaluations + answer["evaluations"],
+                "shots": report.spent.shots + (shots or 0) * prepared.groups * answer["evaluations"],
+            }
+        )
+        return report.model_copy(
+            update={
+                "value": value,
+                "error": answer["error"],
+                "x": tuple(array("d", answer["x"])),
+                "answer": None if answer["answer"] is None else ProblemAnswer.read(answer["answer"]),
+                "gap": gap,
+                "ratio": ratio,
+                "spent": made,
+                "provenance": {**report.provenance, "final_seed": answer["seed"], "final_shots": shots},
+            }
+        )
+
+
+def _compared(report: OptimisationReport, value: float) -> tuple[float | None, float | None]:
+    """How much worse a value is than the reference, and the two's ratio where more is better."""
+    if report.reference is None:
+        return None, None
+    found, maximises = report.reference.value, report.sense is Sense.MAXIMIZE
+    gap = found - value if maximises else value - found
+    return gap, value / found if maximises and found > 0 else None
+
+
+def _provenance(prepared: PreparedLoop, log: Sequence[Block]) -> dict[str, object]:
+    loop = prepared.loop
+    changes: list[dict[str, object]] = []
+    for block in log:
+        if not changes or changes[-1]["shots"] != block.shots:
+            changes.append({"from_iteration": block.first, "shots": block.shots})
+    return {
+        "seed": loop.seed,
+        "backend": loop.backend,
+        "optimiser": loop.optimiser.model_dump(mode="json"),
+        "ansatz": None if loop.ansatz is None else loop.ansatz.model_dump(mode="json"),
+        "circuit": digest(prepared.qpy),
+        "observable": digest(prepared.observable),
+        "groups": prepared.groups,
+        "start": list(prepared.start),
+        "shots": changes,
+        "versions": versions(),
+    }

@@ -1,0 +1,172 @@
+"""What a schedule starts at each of its moments: the jobs that are due then, and a summary when they have ended."""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import (
+    Priority,
+    RawValue,
+    SearchAttributeKey,
+)
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    ChildWorkflowError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
+
+from qurable.contracts.base import SCHEMA_VERSION
+from qurable.contracts.errors import ErrorDocument
+from qurable.contracts.fires import Due, DueCall, DueJob, Fire, FireReport, TallyCall
+from qurable.contracts.schedules import HookInput, ScheduleSpec
+from qurable.errors import (
+    BY_CODE,
+    HybridError,
+    InternalError,
+    JobCancelled,
+    RequestRejected,
+    WorkerOutdated,
+)
+from qurable.names import HYBRID_JOB, SCHEDULED_RUN, Queue
+from qurable.temporal.attributes import first_attributes
+from qurable.temporal.in_workflow import MEMO_BODY
+from workflows import stages
+from workflows.failures import as_failure, document_of, final
+
+_SCHEDULED_FOR = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
+"""The moment a schedule started this workflow for: the same for a fire that comes late, is backfilled or reset."""
+
+_ASK_AGAIN = timedelta(seconds=1)
+_ASK_AGAIN_AT_MOST = timedelta(minutes=5)
+
+
+@workflow.defn(name=SCHEDULED_RUN, failure_exception_types=[HybridError])
+class ScheduledRun:
+    """Make the jobs of a moment, run each as any other job, and sum up how they ended."""
+
+    def __init__(self) -> None:
+        self._errors: dict[str, ErrorDocument] = {}
+
+    @workflow.run
+    async def run(self, spec: ScheduleSpec, documents: RawValue) -> FireReport:
+        """How the jobs of this moment ended; one that failed is no failure of the run."""
+        if spec.schema_version > SCHEMA_VERSION:
+            raise final(
+                WorkerOutdated(
+                    f"worker of another version: the schedule has schema version {spec.schema_version}, this worker reads up to "
+                    f"{SCHEMA_VERSION}; update the workers, and backfill this moment",
+                    document=spec.schema_version,
+                    worker=SCHEMA_VERSION,
+                )
+            )
+        fire = Fire(schedule=spec.name, project=spec.project, at=_moment())
+        try:
+            given = await _from_hook(spec.input, fire) if isinstance(spec.input, HookInput) else documents
+            due = await stages.due(DueCall(spec=spec, fire=fire), given)
+        except ActivityError as failure:
+            if is_cancelled_exception(failure):
+                raise
+            raise as_failure(document_of(failure)) from failure
+        try:
+            await asyncio.gather(*(self._run(job, due, fire) for job in due.jobs))
+        except asyncio.CancelledError:
+            await self._summed_up(spec, fire, due)
+            raise
+        return await self._summed_up(spec, fire, due)
+
+    async def _summed_up(self, spec: ScheduleSpec, fire: Fire, due: Due) -> FireReport:
+        call = TallyCall(
+            fire=fire,
+            jobs=tuple(job.head.id for job in due.jobs),
+            errors=self._errors,
+            export=spec.export,
+        )
+        try:
+            report = await stages.tally_fire(call)
+        except ActivityError as failure:
+            raise as_failure(document_of(failure)) from failure
+        workflow.set_current_details(_shown(report))
+        return report
+
+    async def _run(self, job: DueJob, due: Due, fire: Fire) -> None:
+        """Run a job to its end, or join it where an earlier run of this moment has left it running.
+
+        It outlives this workflow; asked for again under its key, it is the same job, and once it has ended gives its report.
+        """
+        body = await stages.due_request(job)
+        pause = _ASK_AGAIN
+        while True:
+            try:
+                await self._child(job, body, due, fire)
+            except WorkflowAlreadyStartedError:
+                await _wait(job, pause)
+                pause = min(2 * pause, _ASK_AGAIN_AT_MOST)
+            except ChildWorkflowError as failure:
+                self._errors[job.head.id] = _error_of(failure, job)
+                return
+            else:
+                return
+
+    async def _child(self, job: DueJob, body: RawValue, due: Due, fire: Fire) -> None:
+        head = job.head
+        await workflow.execute_child_workflow(
+            HYBRID_JOB,
+            args=[head, body],
+            id=head.id,
+            task_queue=Queue.WORKFLOWS,
+            result_type=RawValue,
+            memo={MEMO_BODY: head.body_hash},
+            search_attributes=first_attributes(head) if due.search_attributes else None,
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+            static_summary=f"{head.kind} · {fire.schedule} · asked for {head.asked}",
+            priority=Priority(priority_key=head.priority, fairness_key=head.project),
+        )
+
+
+def _moment() -> datetime:
+    at = workflow.info().typed_search_attributes.get(_SCHEDULED_FOR)
+    if at is None:
+        raise final(
+            RequestRejected("a scheduled run is started by a schedule: use `qurable schedule run NAME`")
+        )
+    return at
+
+
+async def _from_hook(hooked: HookInput, fire: Fire) -> Any:
+    """What the caller's own registered activity wants to be run."""
+    told = RawValue(workflow.payload_converter().to_payload(fire))
+    return await stages.user_stage(hooked.hook, told, "hook")
+
+
+async def _wait(job: DueJob, pause: timedelta) -> None:
+    """Wait for a job that is somebody else's child; where this run is cancelled, so is the job."""
+    try:
+        await workflow.sleep(pause, summary=f"join {job.head.id}")
+    except asyncio.CancelledError:
+        await workflow.get_external_workflow_handle(job.head.id).cancel()
+        raise
+
+
+def _error_of(failure: ChildWorkflowError, job: DueJob) -> ErrorDocument:
+    cause = failure.cause
+    if is_cancelled_exception(failure):
+        return JobCancelled(f"job {job.head.id!r} was cancelled before it had an answer").document()
+    if isinstance(cause, ApplicationError) and cause.type in BY_CODE and cause.details:
+        return ErrorDocument.model_validate(cause.details[0])
+    return InternalError(f"job {job.head.id!r} ended with: {cause or failure}").document()
+
+
+def _shown(report: FireReport) -> str:
+    """The report as the web UI's current details."""
+    states = ", ".join(f"{number} {state}" for state, number in report.states.items()) or "none was due"
+    costs = ", ".join(f"{amount:g} {currency}" for currency, amount in report.prices.items())
+    lines = [f"jobs: {states}; {report.qpu_seconds:g} QPU seconds{', ' if costs else ''}{costs}"]
+    if report.export:
+        lines.append(f"{report.rows} new rows in {report.export}")
+    lines += ["", "| job | state | served by | error |", "| :--- | :--- | :--- | :--- |"]
+    lines += [f"| `{job.id}` | {job.state} | {job.served_by} | {job.error} |" for job in report.jobs]
+    return "\n".join(lines)
