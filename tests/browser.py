@@ -7,7 +7,8 @@ import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Locator, Page, async_playwright
+from playwright.async_api import TimeoutError as NotShown
 
 FLAGS = (
     "--headless",
@@ -26,6 +27,7 @@ _INSTALL = (
     ("apt-get", "install", "--quiet", "--yes", "--no-install-recommends", "chromium"),
 )
 _PAGE_MILLISECONDS = 30_000.0
+_LOOKS = 4
 
 
 async def chromium() -> Path:
@@ -80,3 +82,18 @@ async def browser_page(profile: Path, *, width: int = 1400, height: int = 1200) 
             yield browser.pages[0]
         finally:
             await browser.close()
+
+
+async def look_at(page: Page, url: str, shown: Locator) -> None:
+    """Go to a page and wait for something on it; a page that asked too early, or in vain, is called up again.
+
+    Raises:
+        AssertionError: It is not there after four looks of half a minute.
+    """
+    for _ in range(_LOOKS):
+        with contextlib.suppress(NotShown):
+            await page.goto(url)
+            await shown.wait_for()
+            return
+    text = await page.locator("body").inner_text()
+    raise AssertionError(f"{url} does not show {shown}; it shows:\n{text[:2000]}")

@@ -24,11 +24,14 @@ from qurable.temporal.embedded import Address, embedded_server
 from settings import Settings
 from store.database import Database
 from tests.chaos.harness import StoreServer
+from tests.emulator.running import EmulatorProcess
+from tests.paid import FAST, SPEED, Paid, fair_weather, known_ids
 from worker import Hooks, workers
 
 MEMORY_MIB = 8192
 
 Stack = Callable[..., AbstractAsyncContextManager["Service"]]
+PaidStack = Callable[..., AbstractAsyncContextManager[Paid]]
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Entry:
     step: str
     attempt: int
     how: str = ""
+    failure: str = ""
 
 
 @dataclass
@@ -51,8 +55,10 @@ class MemoryJournal:
     def began(self, job_id: str, step: str, attempt: int) -> None:
         self.entries.append(Entry("began", job_id, step, attempt))
 
-    def ended(self, job_id: str, step: str, attempt: int, how: str) -> None:
-        self.entries.append(Entry("ended", job_id, step, attempt, how))
+    def ended(self, job_id: str, step: str, attempt: int, how: str, failure: BaseException | None) -> None:
+        self.entries.append(
+            Entry("ended", job_id, step, attempt, how, "" if failure is None else repr(failure))
+        )
 
     def steps(self, job_id: str) -> list[str]:
         """Steps of a job whose work began, in order."""
@@ -73,7 +79,8 @@ class Service:
     async def run(self, work: Any, **options: Any) -> JobReport:
         """Run a job to its report, within a minute."""
         async with asyncio.timeout(60):
-            return await self.qurable.run(work, **options)
+            report: JobReport = await self.qurable.run(work, **options)
+        return report
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -106,14 +113,27 @@ async def pool(nursery: Nursery) -> AsyncIterator[ChildPool]:
 
 @contextlib.asynccontextmanager
 async def running_service(
-    home: Path, nursery: Nursery, *, backends: dict[str, QuantumBackend] | None = None, **settings: Any
+    home: Path,
+    nursery: Nursery,
+    *,
+    backends: dict[str, QuantumBackend] | None = None,
+    ibm_nursery: Nursery | None = None,
+    journal: MemoryJournal | None = None,
+    server_flags: dict[str, str] | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Service]:
     """A service with a server, a store and a data folder of its own."""
     chosen = Settings(home=home, memory_mib=MEMORY_MIB, admission_folder=home / "admission", **settings)
-    journal = MemoryJournal()
-    hooks = Hooks(journal=journal, backends=backends or {}, sandboxed=True, nursery=nursery)
+    journal = journal or MemoryJournal()
+    hooks = Hooks(
+        journal=journal,
+        backends=backends or {},
+        sandboxed=True,
+        nursery=nursery,
+        ibm_nursery=ibm_nursery,
+    )
     async with (
-        embedded_server(home) as server,
+        embedded_server(home, extra_flags=server_flags) as server,
         connected(address=server.target, home=home) as client,
         workers(chosen, client, hooks) as database,
     ):
@@ -133,6 +153,66 @@ def stack(tmp_path: Path, nursery: Nursery) -> Stack:
 
     def make(**options: Any) -> AbstractAsyncContextManager[Service]:
         return running_service(tmp_path, nursery, **options)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+async def emulated_ibm(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmulatorProcess]:
+    """One emulated IBM for all services that pay; its jobs stay from test to test."""
+    emulator = EmulatorProcess(tmp_path_factory.mktemp("ibm"), speed=SPEED)
+    emulator.start()
+    await emulator.ready()
+    yield emulator
+    assert emulator.stop() == 0, emulator.printed()
+    assert "Traceback" not in emulator.printed(), emulator.printed()
+
+
+@pytest.fixture(scope="session")
+async def ibm_nursery(emulated_ibm: EmulatorProcess) -> AsyncIterator[Nursery]:
+    """One zygote with IBM's client for all tests; accounts that are saved in files find the emulator too."""
+    found = emulated_ibm.environment
+    environment = {name: found[name] for name in ("IAM_URL", "QISKIT_FUNCTIONS_EXPERIMENTAL")}
+    async with Nursery(("qiskit_ibm_runtime",), environment) as nursery:
+        await nursery.start()
+        yield nursery
+
+
+@pytest.fixture(scope="session")
+async def _paying(
+    tmp_path_factory: pytest.TempPathFactory, nursery: Nursery, ibm_nursery: Nursery
+) -> AsyncIterator[Service]:
+    home = tmp_path_factory.mktemp("paying")
+    async with running_service(home, nursery, ibm_nursery=ibm_nursery, **FAST) as service:
+        yield service
+
+
+@pytest.fixture
+def ibm_account(emulated_ibm: EmulatorProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The account of the environment is the emulator's, for this test alone."""
+    for name, value in emulated_ibm.environment.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+async def paid(ibm_account: None, _paying: Service, emulated_ibm: EmulatorProcess) -> Paid:
+    """The service that pays, shared by tests that leave it as it was, in fair weather."""
+    await fair_weather(emulated_ibm.control)
+    return Paid(_paying, emulated_ibm, await known_ids(emulated_ibm.control))
+
+
+@pytest.fixture
+async def paid_stack(
+    ibm_account: None, stack: Stack, ibm_nursery: Nursery, emulated_ibm: EmulatorProcess
+) -> PaidStack:
+    """Makes services that pay with settings of a test's own, in fair weather."""
+    await fair_weather(emulated_ibm.control)
+    before = await known_ids(emulated_ibm.control)
+
+    @contextlib.asynccontextmanager
+    async def make(**options: Any) -> AsyncIterator[Paid]:
+        async with stack(ibm_nursery=ibm_nursery, **{**FAST, **options}) as service:
+            yield Paid(service, emulated_ibm, before)
 
     return make
 

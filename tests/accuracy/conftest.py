@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from qiskit import QuantumCircuit
 
+from benchmarks.routes import HEADING
 from isolation.limits import MIB, Limits
 from isolation.pool import ChildPool
 from tests.accuracy.command_line import qurable
@@ -19,7 +20,7 @@ AT_ONCE = 3
 """Command lines at a time: most of one is Python starting."""
 
 _JUDGED = Limits(memory_bytes=8192 * MIB, wall_seconds=600.0)
-_ROWS = pytest.StashKey[list[str]]()
+_PROPERTY = "accuracy"
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,10 @@ class Runs:
 class Bench:
     """Sends circuits to the service and judges what comes back."""
 
-    def __init__(self, service: Service, pool: ChildPool, folder: Path, rows: list[str]) -> None:
+    def __init__(self, service: Service, pool: ChildPool, folder: Path) -> None:
         self._service = service
         self._pool = pool
         self._folder = folder
-        self._rows = rows
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def run_twice(self, case: Case) -> Runs:
@@ -72,27 +72,25 @@ class Bench:
         verdict: dict[str, Any] = await self._pool.call("tests.accuracy.references:judge", payload, _JUDGED)
         return verdict
 
-    def note(self, name: str, report: dict[str, Any], verdict: dict[str, Any], bound: float) -> None:
-        """Add a line to the table."""
-        distance = "" if verdict["distance"] is None else f"{verdict['distance']:.4f}"
-        usual = "" if verdict["null_quantile"] is None else f"{verdict['null_quantile']:.4f}"
-        self._rows.append(
-            f"{name:<44} {report['provenance']['method']:<22} {verdict['statistic']:>10.2f} "
-            f"{verdict['degrees_of_freedom']:>5} {verdict['p_value']:>10.3g} {bound:>9.2g} {distance:>8} {usual:>8}  {verdict['test']}"
-        )
+
+def row(name: str, report: dict[str, Any], verdict: dict[str, Any], bound: float) -> tuple[str, str]:
+    """A line of the table, as a property of the test that made it: tests may run in several processes."""
+    distance = "" if verdict["distance"] is None else f"{verdict['distance']:.4f}"
+    usual = "" if verdict["null_quantile"] is None else f"{verdict['null_quantile']:.4f}"
+    return _PROPERTY, (
+        f"{name:<44} {report['provenance']['method']:<22} {verdict['statistic']:>10.2f} "
+        f"{verdict['degrees_of_freedom']:>5} {verdict['p_value']:>10.3g} {bound:>9.2g} {distance:>8} {usual:>8}  {verdict['test']}"
+    )
 
 
 @pytest.fixture(scope="session")
 async def bench(
     request: pytest.FixtureRequest, service: Service, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Bench]:
-    """One for all circuits; its table outlives it."""
-    rows = request.config.stash.setdefault(_ROWS, [])
+    """One for all circuits."""
     nursery = request.getfixturevalue("nursery")
     async with ChildPool(nursery, 2) as pool:
-        yield Bench(service, pool, tmp_path_factory.mktemp("circuits"), rows)
-    table = tmp_path_factory.getbasetemp() / "accuracy.txt"
-    table.write_text("\n".join([_HEADING, *rows, ""]), encoding="utf-8")
+        yield Bench(service, pool, tmp_path_factory.mktemp("circuits"))
 
 
 @pytest.fixture(scope="session")
@@ -111,11 +109,21 @@ async def runs(
 
 _HEADING = f"{'circuit':<44} {'method':<22} {'statistic':>10} {'df':>5} {'p-value':>10} {'bound':>9} {'distance':>8} {'null 99%':>8}  test"
 
+_TABLES = {
+    _PROPERTY: ("MQT Bench against exact and direct references", _HEADING),
+    "routes": (
+        "Thirty jobs by every route that could answer; other work on the machine is in the times",
+        HEADING,
+    ),
+}
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """The table, whatever the verbosity."""
-    rows = config.stash.get(_ROWS, [])
-    if rows:
-        terminalreporter.section("MQT Bench against exact and direct references")
-        for line in (_HEADING, *rows):
-            terminalreporter.write_line(line)
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """The tables, whatever the verbosity."""
+    ended = [test for how in ("passed", "failed") for test in terminalreporter.getreports(how)]
+    for kind, (title, heading) in _TABLES.items():
+        rows = [text for test in ended for name, text in test.user_properties if name == kind]
+        if rows:
+            terminalreporter.section(title)
+            for line in (heading, *rows):
+                terminalreporter.write_line(line)

@@ -4,26 +4,38 @@ The suite's false alarm is 10^-3: each circuit fails below its share of it (`bou
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import pytest
 from qiskit import QuantumCircuit
 
 from circuits.statistics import bound
-from tests.accuracy.conftest import Bench, Runs
+from tests.accuracy.conftest import Bench, Runs, row
 from tests.accuracy.families import CASES, CLIENT, FAMILIES, QASM2, QASM3, WIDE_CASES, Case, exported
+
+Note = Callable[[str, object], None]
 
 BOUND = bound(len(CASES) + len(WIDE_CASES))
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+def _sizes() -> Iterator[Any]:
+    """The first size of a family is for the short tests, unless a single run takes long."""
+    seen: set[str] = set()
+    for case in CASES:
+        short = case.family not in seen and not case.once
+        seen.add(case.family)
+        yield pytest.param(case, marks=() if short else pytest.mark.long, id=str(case))
+
+
+@pytest.mark.parametrize("case", tuple(_sizes()))
 async def test_counts_are_those_of_the_circuit(
-    case: Case, runs: Mapping[Case, asyncio.Task[Runs]], bench: Bench
+    case: Case, runs: Mapping[Case, asyncio.Task[Runs]], bench: Bench, record_property: Note
 ) -> None:
     """What comes out of a whole job is distributed as the circuit says, and a seed repeats it to the shot."""
     done = await runs[case]
     verdict = await bench.judge(case, done.first)
-    bench.note(str(case), done.first, verdict, BOUND)
+    record_property(*row(str(case), done.first, verdict, BOUND))
 
     assert done.first["state"] == "completed"
     assert done.first["results"] == done.second["results"]
@@ -34,12 +46,12 @@ async def test_counts_are_those_of_the_circuit(
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("case", WIDE_CASES, ids=str)
 async def test_counts_of_wide_circuits_are_those_of_the_circuit(
-    case: Case, runs: Mapping[Case, asyncio.Task[Runs]], bench: Bench
+    case: Case, runs: Mapping[Case, asyncio.Task[Runs]], bench: Bench, record_property: Note
 ) -> None:
     """Up to 26 qubits."""
     done = await runs[case]
     verdict = await bench.judge(case, done.first)
-    bench.note(str(case), done.first, verdict, BOUND)
+    record_property(*row(str(case), done.first, verdict, BOUND))
 
     assert done.first["results"] == done.second["results"]
     assert verdict["p_value"] >= BOUND
@@ -79,14 +91,14 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN, ids=str)
-async def test_a_broken_circuit_fails(case: Case, bench: Bench) -> None:
+async def test_a_broken_circuit_fails(case: Case, bench: Bench, record_property: Note) -> None:
     """A test that nothing could fail would prove nothing."""
     broken = case.circuit()
     BROKEN[case](broken)
 
     report = await bench.run(case, broken)
     verdict = await bench.judge(case, report)
-    bench.note(f"{case}, broken", report, verdict, BOUND)
+    record_property(*row(f"{case}, broken", report, verdict, BOUND))
 
     assert verdict["p_value"] < BOUND
 

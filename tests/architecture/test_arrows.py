@@ -26,7 +26,7 @@ ARROWS: dict[str, set[str]] = {
         *("qurable", "circuits", "isolation", "backends", "fallback", "store", "activities", "workflows"),
         *("settings", "observability"),
     },
-    "starter.py": {"qurable", "settings", "observability", "worker"},
+    "starter.py": {"qurable", "settings", "observability", "worker", "emulator"},
 }
 """What each folder, or file, may import of this project besides itself. A file has its own rule or its folder's."""
 

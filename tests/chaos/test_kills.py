@@ -22,7 +22,11 @@ from tests.chaos.harness import (
     is_simulating,
     until,
 )
+from tests.chaos.paid_kills import LINES as PAID_LINES
+from tests.chaos.test_kills_batches import LINES as BATCH_LINES
+from tests.chaos.test_kills_solving import LINES as SOLVING_LINES
 from tests.circuits_at_hand import BELL
+from tests.fallback.test_cache_backend import LINES as CACHE_LINES
 
 SMALL_JOB = (
     "accept:begun",
@@ -66,6 +70,9 @@ LARGE_JOB = (
     "record-0:kept",
 )
 """Failpoints of a job that goes through its stages one by one."""
+
+QUESTION = "read:asked"
+"""Failpoint of a question to the store."""
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "5"))
 SEED = int(os.environ.get("CHAOS_SEED", "7"))
@@ -130,7 +137,13 @@ async def _survives(chaos: House, failpoint: str, job: AnyJob, calm: JobReport) 
     assert chaos.repeated(report.id) == []
 
 
-@pytest.mark.parametrize("failpoint", SMALL_JOB)
+@pytest.mark.parametrize(
+    "failpoint",
+    [
+        pytest.param(failpoint, marks=[] if number % 4 == 0 else pytest.mark.long)
+        for number, failpoint in enumerate(SMALL_JOB)
+    ],
+)
 async def test_a_small_job_survives_a_killed_worker(
     chaos: House, calm: dict[str, JobReport], failpoint: str
 ) -> None:
@@ -159,18 +172,34 @@ async def test_a_large_job_survives_a_killed_worker(
     await _survives(chaos, failpoint, large_job(transpiler_seed=unseen), calm["large"])
 
 
+async def test_a_question_is_answered_though_the_worker_it_was_put_to_dies(chaos: House) -> None:
+    """Another is asked as soon as the first is missed, long before whoever asked gives up."""
+    chaos.arm(QUESTION)
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await chaos.qurable.budgets()
+
+    assert chaos.was_reached(QUESTION)
+
+
 def test_every_failpoint_of_the_code_is_in_the_matrix() -> None:
     """A line that nobody is killed at is a line that nobody has tried."""
     root = Path(__file__).parents[2]
     named = {
         part
-        for file in (*root.glob("activities/*.py"), *root.glob("backends/*.py"))
+        for folder in ("activities", "backends", "fallback", "isolation")
+        for file in root.glob(f"{folder}/*.py")
         for line in file.read_text(encoding="utf-8").splitlines()
         if "failpoint(" in line and '"' in line
         for part in [line.split('"')[1].rsplit("}", 1)[-1].lstrip(":").split(":")[-1]]
     }
 
-    assert named == {failpoint.split(":")[1] for failpoint in (*SMALL_JOB, *LARGE_JOB)}
+    here = {failpoint.split(":")[1] for failpoint in (*SMALL_JOB, *LARGE_JOB, QUESTION)}
+    paid = {failpoint.split(":")[1] for failpoint in PAID_LINES}
+    solving = {failpoint.split(":")[1] for failpoint in SOLVING_LINES}
+    cached = {failpoint.split(":")[1] for failpoint in CACHE_LINES}
+    batched = {failpoint.split(":")[1] for failpoint in BATCH_LINES}
+    others = solving | cached | batched
+    assert here | others <= named <= here | others | paid
 
 
 async def _once_begun(chaos: House, job: AnyJob, step: str) -> Job:
@@ -202,6 +231,7 @@ def _simulations(chaos: House) -> list[int]:
     return [pid for pid in zygotes if is_simulating(pid)]
 
 
+@pytest.mark.long
 async def test_a_killed_simulation_is_run_again(chaos: House, busy: JobReport) -> None:
     """The child dies, the worker lives, and the answer is what it would have been."""
     deaths = chaos.fleet.deaths
@@ -215,6 +245,7 @@ async def test_a_killed_simulation_is_run_again(chaos: House, busy: JobReport) -
     assert chaos.repeated(report.id) == []
 
 
+@pytest.mark.long
 async def test_a_simulation_dies_with_its_worker(chaos: House, busy: JobReport) -> None:
     """Aer holds its process for the whole run; the kernel ends it all the same."""
     job = await _once_begun(chaos, busy_job(), "await_done-0")

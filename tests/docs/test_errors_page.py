@@ -7,17 +7,21 @@ import pytest
 
 from gateway.errors import status_of
 from qurable.cli.service import complain
-from qurable.client import from_error
 from qurable.contracts.errors import ErrorDocument
+from qurable.endings import from_error
 from qurable.errors import (
     BY_CODE,
+    DecisionRefused,
     HybridError,
     JobCancelled,
     JobFailed,
     JobNotFound,
     KeyReused,
+    NotAnApprover,
     NoWorker,
     RequestRejected,
+    ScheduleNotFound,
+    ScheduleRefused,
     ServiceUnreachable,
 )
 from tests.architecture.imports import ROOT
@@ -25,7 +29,17 @@ from tests.architecture.imports import ROOT
 PAGE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
 ADVICE, BEHAVIOUR = PAGE.split("## What programs see")
 
-_CLIENT_SIDE = (ServiceUnreachable, NoWorker, JobNotFound, JobCancelled, KeyReused)
+_CLIENT_SIDE = (
+    ServiceUnreachable,
+    NoWorker,
+    JobNotFound,
+    JobCancelled,
+    KeyReused,
+    DecisionRefused,
+    NotAnApprover,
+    ScheduleNotFound,
+    ScheduleRefused,
+)
 """Reach the caller as they are; a job that ends with any other reaches it as `JobFailed`."""
 
 

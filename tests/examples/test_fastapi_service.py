@@ -7,6 +7,8 @@ import re
 import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +16,15 @@ import pytest
 from tests.architecture.imports import ROOT
 from tests.chaos.ports import free_port
 from tests.circuits_at_hand import BELL
-from tests.conftest import Service
+from tests.conftest import Service, Stack
+from tests.emulator.running import EmulatorProcess
 from tests.examples.test_script_and_notebook import environment
 from tests.gateway.conftest import Http
+from tests.paid import ONE_PLACE
 
 README = ROOT / "examples" / "fastapi_service" / "README.md"
+
+_REQUEST = r"-d '(.*)'$"
 
 
 @contextlib.asynccontextmanager
@@ -148,7 +154,71 @@ async def test_the_calls_of_the_readme_give_the_answers_of_the_readme(http: Http
     assert set(answer["counts"]) == set(standing["counts"])
 
 
+async def test_the_same_handler_runs_on_a_device_that_is_paid_for(stack: Stack, tmp_path: Path) -> None:
+    """It says which provider job answered, how long that waited, what it took of the QPU, and what it cost."""
+    asked, standing = _paid_readme()
+    async with emulated(tmp_path) as emulator, stack(**_SOON) as service, running(service) as (http, _):
+        await emulator.control.device("ibm_brisbane", queue_length=2)
+        started = await http.post("/run", asked)
+        job = await ended(http, started.json()["id"])
+        (billed,) = (await emulator.control.state())["jobs"]
+
+    assert {name: job[name] for name in ("state", "served_by", "error")} == {
+        name: standing[name] for name in ("state", "served_by", "error")
+    }
+    assert sum(job["counts"].values()) == asked["shots"] == sum(standing["counts"].values())
+    assert job["counts"]["00"] + job["counts"]["11"] > 0.8 * asked["shots"]
+    (paid,) = job["provider_jobs"]
+    assert list(paid) == list(standing["provider_jobs"][0])
+    assert paid["id"] == billed["id"]
+    assert paid["queue_seconds"] >= 60
+    assert paid["qpu_seconds"] == pytest.approx(billed["billed_seconds"], abs=1e-3)
+    assert (paid["price"], paid["currency"]) == (pytest.approx(1.6 * paid["qpu_seconds"]), "USD")
+
+
+async def test_a_job_without_an_answer_shows_what_it_was_paid_for(stack: Stack, tmp_path: Path) -> None:
+    """Cancelled by somebody else at the provider: an error for the caller, and still a bill for the house."""
+    async with (
+        emulated(tmp_path) as emulator,
+        stack(**_SOON, strategy=ONE_PLACE) as service,
+        running(service) as (http, _),
+    ):
+        await emulator.control.settings(hold=True)
+        started = await http.post("/run", {"program": BELL, "backend": "ibm:manila"})
+        job_id = started.json()["id"]
+        await http.until(f"/run/{job_id}", lambda job: job["state"] == "queued")
+        (sent,) = (await emulator.control.state())["jobs"]
+        await emulator.control.set_job(sent["id"], status="Cancelled", reason="by hand")
+        job = await ended(http, job_id)
+
+    assert (job["state"], job["counts"]) == ("failed", None)
+    assert job["error"]
+    assert [paid["id"] for paid in job["provider_jobs"]] == [sent["id"]]
+
+
+_SOON = {"poll_shortest": timedelta(seconds=0.1), "poll_longest": timedelta(seconds=0.3)}
+
+
+@contextlib.asynccontextmanager
+async def emulated(home: Path) -> AsyncIterator[EmulatorProcess]:
+    """An emulator that announces itself in the service's data folder, as `qurable emulate` does."""
+    emulator = EmulatorProcess(home, speed=60)
+    emulator.start()
+    try:
+        await emulator.ready()
+        yield emulator
+    finally:
+        emulator.kill()
+
+
+def _paid_readme() -> tuple[Any, Any]:
+    """The second request of the page, and its answer."""
+    text = README.read_text(encoding="utf-8")
+    (answer,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    return json.loads(re.findall(_REQUEST, text, re.MULTILINE)[1]), json.loads(answer)
+
+
 def _readme() -> Iterator[Any]:
     text = README.read_text(encoding="utf-8")
-    yield json.loads(*re.findall(r"-d '(.*)'$", text, re.MULTILINE))
+    yield json.loads(re.findall(_REQUEST, text, re.MULTILINE)[0])
     yield from (json.loads(answer) for answer in re.findall(r"^# (\{.*)$", text, re.MULTILINE))

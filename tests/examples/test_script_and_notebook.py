@@ -71,9 +71,13 @@ async def _executed(service: Service) -> str:
     async with asyncio.timeout(2 * _SECONDS):
         await client.async_execute(env=environment(service))
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    return "".join(
-        output.get("text", "") + output.get("data", {}).get("text/plain", "") + "\n" for output in outputs
-    )
+    return "".join(map(_text, outputs))
+
+
+def _text(output: Any) -> str:
+    """What an output shows; printed text comes in as many pieces as the kernel makes of it."""
+    shown = output.get("data", {}).get("text/plain")
+    return str(output.get("text", "") if shown is None else f"{shown}\n")
 
 
 async def test_the_notebook_finds_its_job_again_in_another_kernel(service: Service) -> None:

@@ -1,0 +1,49 @@
+"""The night's problem: solved once however often its night is fired, into the store and into a table."""
+
+import csv
+import itertools
+from datetime import UTC, datetime
+
+from temporalio.worker import Worker
+
+from examples.nightly.problem import TASK_QUEUE, problem_of, tonight
+from examples.nightly.schedule import NIGHTLY, schedule
+from qurable.contracts.problems import MaxCut
+from qurable.contracts.schedules import ScheduleStatus
+from tests.chaos.harness import until
+from tests.conftest import Service
+
+FIRST, LAST = datetime(2026, 11, 1, 1, tzinfo=UTC), datetime(2026, 11, 2, 1, tzinfo=UTC)
+
+
+async def test_every_night_is_solved_once_and_lands_in_store_and_table(service: Service) -> None:
+    """Two nights, the second of them twice: two jobs, two rows, each with the best cut of its own graph."""
+    schedules = service.qurable.schedules
+
+    async def idle(fired: int) -> ScheduleStatus | None:
+        status = await schedules.describe(NIGHTLY.name)
+        return status if status.fired >= fired and not status.running else None
+
+    async with Worker(service.temporal, task_queue=TASK_QUEUE, activities=[tonight]):
+        created = await schedule(service.qurable)
+        await schedules.backfill(NIGHTLY.name, FIRST, LAST)
+        await until("two nights are solved", lambda: idle(2))
+        await schedules.backfill(NIGHTLY.name, LAST, LAST)
+        await until("the last was fired again", lambda: idle(3))
+    jobs = await service.qurable.list(project=NIGHTLY.project)
+    with (service.settings.exports_folder / NIGHTLY.export).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    await schedules.delete(NIGHTLY.name)
+
+    assert created.spec == NIGHTLY
+    assert sorted(job.labels["night"] for job in jobs) == ["2026-11-01", "2026-11-02"]
+    assert sorted(row["job_id"] for row in rows) == sorted(job.id for job in jobs)
+    assert [float(row["objective"]) for row in rows] == [
+        _best_cut(problem_of(row["scheduled"])) for row in rows
+    ]
+
+
+def _best_cut(problem: MaxCut) -> float:
+    """By trying every side of every node."""
+    sides = itertools.product((0, 1), repeat=problem.num_nodes)
+    return max(sum(weight for u, v, weight in problem.edges if side[u] != side[v]) for side in sides)
