@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from benchmarks import bell, parallel, transpile
+from benchmarks import batches, bell, fairness, loops, parallel, routes, survival, transpile
 from qurable.temporal.run_main import run_main
 
 PARTS: dict[str, Callable[[Path], Awaitable[None]]] = {
@@ -15,6 +15,11 @@ PARTS: dict[str, Callable[[Path], Awaitable[None]]] = {
     "b": bell.throughput,
     "c": transpile.caching,
     "d": parallel.strategies,
+    "e": fairness.shares,
+    "f": routes.regrets,
+    "g": batches.ratios,
+    "h": loops.overhead,
+    "s": survival.calibration,
 }
 
 
@@ -44,6 +49,6 @@ if __name__ == "__main__":
         nargs="*",
         choices=[[], *PARTS],
         default=[],
-        help="(a) latency (b) rate (c) cache (d) strategies",
+        help="(a) latency (b) rate (c) cache (d) strategies (e) fairness (f) routes (g) batches (h) loops (s) survival estimate",
     )
     run_main(main(parser.parse_args().parts or list(PARTS)))

@@ -7,6 +7,7 @@ A test fails while the page differs from what this writes.
 
 from pathlib import Path
 
+from typer import Typer
 from typer.testing import CliRunner
 
 from docs.marks import between
@@ -22,13 +23,31 @@ _WIDTH = 100
 
 def reference() -> str:
     """The help of every command, in the order in which `qurable --help` lists them."""
-    names = [command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands]
-    return "\n".join(f"### `qurable {name}`\n\n```text\n{_help(name)}\n```\n" for name in names)
+    return "\n".join(f"### `qurable {name}`\n\n```text\n{_help(name)}\n```\n" for name in command_names())
+
+
+def command_names() -> list[str]:
+    """Every command as one types it, a group's own before its commands."""
+    names = _names(app)
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        name = str(group.typer_instance.info.name)
+        names += [name, *(f"{name} {command}" for command in _names(group.typer_instance))]
+    return names
+
+
+def _names(commands: Typer) -> list[str]:
+    found = commands.registered_commands
+    return [command.name or str(getattr(command.callback, "__name__", "")) for command in found]
 
 
 def _help(name: str) -> str:
     shown = CliRunner().invoke(
-        app, [name, "--help"], prog_name="qurable", env={"COLUMNS": str(_WIDTH)}, catch_exceptions=False
+        app,
+        [*name.split(), "--help"],
+        prog_name="qurable",
+        env={"COLUMNS": str(_WIDTH)},
+        catch_exceptions=False,
     )
     return shown.stdout.strip()
 

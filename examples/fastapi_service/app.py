@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from qurable import Qurable, State
 from qurable.contracts.circuits import Circuit
 from qurable.contracts.jobs import mint_key
+from qurable.contracts.reports import JobReport
 from qurable.errors import HybridError, JobCancelled, JobFailed, JobNotFound, KeyReused, RequestRejected
 
 
@@ -36,10 +37,11 @@ Key = Annotated[str, Header(alias="Idempotency-Key", default_factory=mint_key)]
 
 
 class Asked(BaseModel):
-    """OpenQASM 2 or 3, and how often to run it."""
+    """OpenQASM 2 or 3, how often to run it, and where: a name that `qurable backends` lists, such as `ibm:brisbane`."""
 
     program: str = Field(max_length=100_000)
     shots: int = Field(default=1000, ge=1, le=1_000_000)
+    backend: str = Field(default="auto", max_length=200)
 
 
 class Started(BaseModel):
@@ -48,21 +50,35 @@ class Started(BaseModel):
     id: str
 
 
+class Paid(BaseModel):
+    """A job at a provider: how long it waited there, and what it cost; None while the provider does not say."""
+
+    id: str
+    queue_seconds: float | None
+    qpu_seconds: float | None
+    price: float | None
+    currency: str
+
+
 class Standing(BaseModel):
-    """Where a job stands; with counts once it has answered, with an error if it ended without."""
+    """Where a job stands; with counts once it has answered, with an error if it ended without.
+
+    The rightmost character of a bitstring is bit 0. What was paid for is there either way.
+    """
 
     id: str
     state: State
     counts: dict[str, int] | None = None
     served_by: str = ""
     error: str = ""
+    provider_jobs: list[Paid] = []
 
 
 @app.post("/run", status_code=202)
 async def start(asked: Asked, qurable: Client, key: Key) -> Started:
     """Start a job; from here on it runs to its end, whatever becomes of this process."""
     circuit = Circuit.model_validate(asked.program)  # a bare string could also be the path of a file
-    job = await qurable.submit(circuit, shots=asked.shots, key=key, project="web")
+    job = await qurable.submit(circuit, shots=asked.shots, backend=asked.backend, key=key, project="web")
     return Started(id=job.id)
 
 
@@ -75,8 +91,31 @@ async def look(job_id: str, qurable: Client) -> Standing:
     try:
         report = await qurable.result(job_id)
     except (JobFailed, JobCancelled) as ended:
-        return Standing(id=job_id, state=status.state, error=ended.message)
-    return Standing(id=job_id, state=report.state, counts=report.counts(), served_by=report.served_by)
+        return Standing(
+            id=job_id,
+            state=status.state,
+            error=ended.message,
+            provider_jobs=await _paid_in_vain(qurable, job_id),
+        )
+    return Standing(
+        id=job_id,
+        state=report.state,
+        counts=report.counts(),
+        served_by=report.served_by,
+        provider_jobs=_bill(report),
+    )
+
+
+def _bill(report: JobReport) -> list[Paid]:
+    return [Paid.model_validate(job, from_attributes=True) for job in report.provider_jobs]
+
+
+async def _paid_in_vain(qurable: Qurable, job_id: str) -> list[Paid]:
+    """What a job has cost that did not answer; nothing is known of one that was terminated."""
+    try:
+        return _bill(await qurable.read_report(job_id))
+    except JobNotFound:
+        return []
 
 
 @app.exception_handler(HybridError)
