@@ -4,10 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
 SEED ?= 7
-ROUNDS ?= 5
+ROUNDS ?= 300
+TURNS ?= 5
+LANES ?= 2
+BUDGET ?= 10
+DEVICE ?=
+# Three at a time on two cores, since most tests wait for another process; the tests of a file stay together.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
 UV := $(BIN)/uv sync --quiet --frozen --inexact --python $(BIN)/python
 
-.PHONY: help run up lint test test-long chaos bench schemas pages pictures clean
+.PHONY: help run up lint test test-long hardware chaos bench schemas pages pictures clean
 
 help:  ## List these commands.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
@@ -42,13 +48,18 @@ lint: $(VENV)/.test  ## Format, lint and types.
 	$(BIN)/mypy .
 
 test: lint  ## Lint, then every test that is not long.
-	$(BIN)/python -m pytest -m "not long and not gpu"
+	$(PYTEST) -m "not long and not gpu and not hardware"
 
 test-long: $(VENV)/.long  ## The long tests: large circuits, more rounds, the wheel, oldest and newest versions.
-	$(BIN)/python -m pytest -m "long and not gpu"
+	$(PYTEST) -m "long and not gpu"
 
-chaos: $(VENV)/.long  ## Kill -9 everywhere, as in `make chaos SEED=3 ROUNDS=10`.
-	CHAOS_SEED=$(SEED) CHAOS_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/chaos
+# ROUNDS and LANES are those of paid jobs, whose table is written anew; TURNS is how often all else is repeated.
+hardware: $(VENV)/.test  ## One small job a day on real hardware, as in `make hardware BUDGET=10 DEVICE=ibm_torino`; it is paid for.
+	HARDWARE_BUDGET_SECONDS=$(BUDGET) HARDWARE_DEVICE=$(DEVICE) $(BIN)/python -m pytest -m hardware tests/hardware
+
+chaos: $(VENV)/.long  ## Kill -9 everywhere, and write docs/crash-matrix.md, as in `make chaos SEED=3 ROUNDS=600`.
+	CHAOS_SEED=$(SEED) CHAOS_ROUNDS=$(TURNS) CHAOS_PAID_ROUNDS=$(ROUNDS) CHAOS_LANES=$(LANES) \
+	CHAOS_TABLE=docs/crash-matrix.md $(BIN)/python -m pytest -s tests/chaos
 
 bench: $(VENV)/.test  ## Ratios against the floor and against direct calls, with the raw figures.
 	$(BIN)/python -m benchmarks
