@@ -5,6 +5,7 @@ How a job is sent once is in `backends/ibm/once.py`. The client itself runs in c
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -33,11 +34,19 @@ from qurable.contracts.executions import (
 from qurable.contracts.ibm import IbmOptions
 from qurable.contracts.jobs import Method
 from qurable.contracts.targets import AnswerKind, TargetDocument, TargetSnapshot
-from qurable.errors import BackendNotInstalled, BudgetExceeded, SessionClosed, StateUnknown, TargetUnavailable
+from qurable.errors import (
+    BackendNotInstalled,
+    BudgetExceeded,
+    SessionClosed,
+    StateUnknown,
+    TargetUnavailable,
+    UnknownBackend,
+)
 from qurable.names import Queue
 
 PREFIX = "ibm:"
 CHOOSE = "ibm"
+_DEVICE = re.compile(r"(ibm:)?[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 _STRAYS_AT_MOST = 200
 _LOOK_AGAIN = timedelta(seconds=1)
@@ -63,10 +72,15 @@ def qualified(name: str, provider: Provider | None, project: str) -> str:
     Raises:
         BackendNotInstalled: IBM's hardware is not reached from here.
         RequestRejected: The name asks for another project's account.
+        UnknownBackend: No device can have that name, whatever the account sees.
     """
     if provider is None:
         raise BackendNotInstalled("IBM's hardware is not reached from this worker")
     device, at, label = name.partition("@")
+    if not _DEVICE.fullmatch(device):
+        raise UnknownBackend(
+            f"{name!r} is no name of a device: letters, digits, '_' and '-', as in 'ibm:torino'"
+        )
     short = PREFIX + device.removeprefix(PREFIX).removeprefix("ibm_")
     return provider.accounts.qualified(f"{short}{at}{label}", project)
 

@@ -194,6 +194,7 @@ async def test_a_circuit_wider_than_its_device_is_refused_with_both_widths(servi
     ("asked", "near"),
     [
         ("fake_torinno", "did you mean 'fake_torino'"),
+        ("ibm:../../etc/passwd", "is no name of a device"),
         ("aerr", "did you mean 'aer'"),
         ("nothing_like_it", "`qurable backends` lists them"),
     ],
