@@ -1,5 +1,7 @@
 """What a batch's clients read: where it stands, and its items in the order in which they ended."""
 
+from sqlalchemy import Connection
+
 from activities.reporting import results_of
 from qurable.contracts.batches import BatchReport, BatchStatus, ItemPage, ItemReport, element
 from qurable.contracts.reports import State
@@ -46,8 +48,14 @@ async def page(database: Database, shelf: StoreShelf, identity: str, after: int,
             of_job[row.job_id] = [result for result in found if result is not None]
         items.append(_with_results(row, of_job.get(row.job_id, [])))
     if not rows:
-        return ItemPage(after=after, known=await database.read(batches.find, identity) is not None)
+        return ItemPage(after=after, known=await database.read(_was_taken_in, identity))
     return ItemPage(items=tuple(items), after=rows[-1][0])
+
+
+def _was_taken_in(connection: Connection, identity: str) -> bool:
+    """Whether a batch has items: one that was cancelled before has a row and nothing else."""
+    row = batches.find(connection, identity)
+    return row is not None and row.item_count > 0
 
 
 def _with_results(row: ItemReport, results: list[SampleResult | EstimateResult]) -> ItemReport:

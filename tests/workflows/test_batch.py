@@ -159,5 +159,24 @@ async def test_a_cancelled_batch_cancels_its_jobs(service: Service) -> None:
     assert (await service.qurable.status(waiting.id)).state is State.CANCELLED
 
 
-async def _accepted(service: Service) -> Any:
-    return await service.qurable.list(project="cancelled", states=[State.ACCEPTED])
+async def test_a_job_that_was_terminated_is_not_run_again_until_somebody_asks(service: Service) -> None:
+    """Whoever terminated it in Temporal wanted it to end; its items say so, and its halves are not tried."""
+    hook = {"before": {"activity": "never", "task_queue": "nobody"}}
+    job = sample(ANSATZ, hooks=hook, backend="aer")
+    batch = await service.qurable.batch([item_job(0.1), job], project="terminated")
+    items = aiter(batch.results())
+    await anext(items)
+
+    (waiting,) = await until("the other job is accepted", lambda: _accepted(service, "terminated"))
+    await service.temporal.get_workflow_handle(waiting.id).terminate(reason="not tonight")
+    (terminated,) = [found async for found in items]
+    report = await batch.report()
+
+    assert (terminated.state, terminated.job_id) == (State.CANCELLED, waiting.id)
+    assert terminated.error is not None
+    assert terminated.error.message.endswith("was terminated: not tonight")
+    assert (report.state, report.chunks) == (BatchState.PARTIAL, 2)
+
+
+async def _accepted(service: Service, project: str = "cancelled") -> Any:
+    return await service.qurable.list(project=project, states=[State.ACCEPTED])
