@@ -18,11 +18,10 @@ from temporalio.exceptions import TerminatedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities import steps
+from activities.batch_lines import BatchLines
 from activities.bills import bill_of
 from activities.boundary import beat, speaks_temporal
 from activities.checkpoint import Failpoint, read_documents
-from isolation.limits import MIB, Limits
-from isolation.pool import ChildPool
 from qurable.backend import StillWaiting
 from qurable.client import Qurable
 from qurable.contracts.batches import BatchCall, BatchHead, BatchReport, BatchStatus
@@ -61,7 +60,6 @@ TURN_SECONDS = 10.0
 CHUNKS_OF_A_TURN = 20
 """Or so many that ended: each turn is a few events of the workflow's history."""
 
-_READ_LIMITS = Limits(memory_bytes=4096 * MIB, wall_seconds=300.0, cpu_seconds=300.0)
 _LOOK_AGAIN = timedelta(seconds=2)
 _LOOK_AGAIN_AT_MOST = timedelta(seconds=30)
 _LONGEST_RUN = timedelta(days=365)
@@ -73,17 +71,22 @@ class Batches:
     Args:
         database: The store.
         shelf: Where requests are.
-        pool: Children that read lines.
+        lines: Reads them.
         client: Of Temporal.
         failpoint: For tests.
     """
 
     def __init__(
-        self, database: Database, shelf: StoreShelf, pool: ChildPool, client: Client, failpoint: Failpoint
+        self,
+        database: Database,
+        shelf: StoreShelf,
+        lines: BatchLines,
+        client: Client,
+        failpoint: Failpoint,
     ) -> None:
         self._database = database
         self._shelf = shelf
-        self._pool = pool
+        self._lines = lines
         self._client = client
         self._qurable = Qurable(client)
         self._failpoint = failpoint
@@ -109,7 +112,7 @@ class Batches:
                 )
             await self._database.write(batches.run_again, call.id, call.owner)
         elif known is None:
-            read = await self._read(head, bytes(body.payload.data))
+            read = await self._lines.read(head, bytes(body.payload.data))
             self._failpoint("batch:read")
             await self._database.write(
                 batches.take_in, call.id, head.project, head.body_hash, call.owner, read
@@ -122,21 +125,6 @@ class Batches:
         else:
             await self._database.write(batches.claim, call.id, call.owner)
         return await self._status(call)
-
-    async def _read(self, head: BatchHead, lines: bytes) -> Any:
-        payload = {"lines": lines, "batch": head.id, "project": head.project}
-        read = await self._pool.call(
-            "circuits.batch_file:read_batch", payload, _READ_LIMITS, what="reading the batch"
-        )
-        broken = read["broken"]
-        if broken and (head.on_error == "stop" or not read["groups"]):
-            named = "; ".join(f"line {line}: {problem}" for line, problem in broken[:5])
-            raise RequestRejected(
-                f"the batch has broken lines, and none of it runs: {named}"
-                f"{'; and others' if len(broken) > 5 else ''}; mend them, or go on without them (on_error 'go-on')",
-                lines=[line for line, _ in broken],
-            )
-        return read
 
     async def _status(self, call: BatchCall) -> BatchStatus:
         found = await self._database.read(batches.status, call.id)

@@ -103,7 +103,7 @@ def take_in(
         project: Public slug.
         body_hash: Of the lines.
         owner: First run id of the execution.
-        read: As `circuits.batch_file.read_batch` gives it.
+        read: As `circuits.batch_file.read_batch` gives it, each item with a seed.
     """
     groups = read["groups"]
     total = sum(len(group["items"]) for group in groups)
@@ -131,7 +131,9 @@ def take_in(
         rows = [_item(identity, number[at, place], at, *item) for place, item in enumerate(group["items"])]
         insert_all(connection, batch_items, rows)
         members = [number[at, place] for place in range(len(rows))]
-        _add_chunks(connection, identity, at, 0, cut(members, total, group["shots"]))
+        _add_chunks(
+            connection, identity, at, 0, cut(members, total, group["shots"], _values_of(rows[0]["numbers"]))
+        )
 
 
 def _row(
@@ -161,7 +163,15 @@ def claim(connection: Connection, identity: str, owner: str) -> None:
 
 
 def _item(
-    identity: str, item: int, group: int, line: int, key: str, labels: str, seed: int, numbers: bytes
+    identity: str,
+    item: int,
+    group: int,
+    line: int,
+    key: str,
+    labels: str,
+    seed: int,
+    numbers: bytes,
+    registers: str,
 ) -> dict[str, Any]:
     return {
         "batch_id": identity,
@@ -172,6 +182,7 @@ def _item(
         "group_number": group,
         "seed": seed,
         "numbers": numbers,
+        "registers": registers,
         "state": State.ACCEPTED,
         "job_id": "",
         "served_by": "",
@@ -179,6 +190,11 @@ def _item(
         "qpu_seconds": 0.0,
         "currency": "",
     }
+
+
+def _values_of(numbers: bytes) -> int:
+    """How many parameters an item has values for."""
+    return len(numbers) // array("d").itemsize
 
 
 def _add_chunks(
@@ -235,7 +251,14 @@ def run_again(connection: Connection, identity: str, owner: str) -> None:
                 batch_groups.c.batch_id == identity, batch_groups.c.number == group
             )
         ).scalar_one()
-        _add_chunks(connection, identity, group, turn, cut(items, row.item_count, shots))
+        first = connection.execute(
+            select(batch_items.c.numbers).where(
+                batch_items.c.batch_id == identity, batch_items.c.item == items[0]
+            )
+        ).one()
+        _add_chunks(
+            connection, identity, group, turn, cut(items, row.item_count, shots, _values_of(first.numbers))
+        )
     connection.execute(
         update(batch_items)
         .where(batch_items.c.batch_id == identity, batch_items.c.state.in_(_UNANSWERED))
@@ -455,6 +478,14 @@ def ended_items(
         .limit(limit)
     )
     return [(row.ended, _report(row)) for row in connection.execute(query)]
+
+
+def register_names(connection: Connection, identity: str, items: Sequence[int]) -> dict[int, list[str]]:
+    """The names of classical registers of those items whose group's circuit names them otherwise."""
+    query = select(batch_items.c.item, batch_items.c.registers).where(
+        batch_items.c.batch_id == identity, batch_items.c.item.in_(list(items)), batch_items.c.registers != ""
+    )
+    return {row.item: json.loads(row.registers) for row in connection.execute(query)}
 
 
 def _report(row: Row[Any]) -> ItemReport:

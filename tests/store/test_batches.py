@@ -25,7 +25,7 @@ FAILED = Ended(State.FAILED, error=ErrorDocument(code="ExecutionFailed", message
 
 def group(lines: range, *, priority: int = 3, deadline: float | None = None) -> dict[str, Any]:
     """As `circuits.batch_file.read_batch` gives it."""
-    items = [[line, "", "{}", line, array("d", [float(line)]).tobytes()] for line in lines]
+    items = [[line, "", "{}", line, array("d", [float(line)]).tobytes(), ""] for line in lines]
     return {
         "request": f"request of {lines}",
         "alone": False,

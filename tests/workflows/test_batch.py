@@ -140,6 +140,37 @@ def item_job(a: float) -> Any:
     return sample((ANSATZ, {"a": a, "b": 0.2}), shots=10, backend="aer")
 
 
+async def test_what_differs_in_names_formatting_and_angles_runs_as_one_circuit(service: Service) -> None:
+    """And gives the counts of jobs of their own, under the names of its own registers."""
+    numbers = STATE.replace("input float a;\ninput float b;\n", "")
+    renamed = ANSATZ.replace("(a)", "(theta)").replace("float a", "float theta").replace("c;", "read;")
+    renamed = renamed.replace("c =", "// the same\nread =")
+    written = [
+        numbers.replace("(a)", f"({0.1 + 0.2 * at})").replace("(b)", f"({0.3 * at})")
+        + f"c{at} = measure q;\n"
+        for at in range(1, 6)
+    ]
+    written = [text.replace("] c;", f"] c{at};") for at, text in enumerate(written, 1)]
+    turned = numbers.replace("(a)", "(pi/2)").replace("(b)", "(pi)") + "c = measure q;\n"
+    jobs = [
+        *(sample((text, {}), shots=300, backend="aer") for text in written),
+        sample((ANSATZ, {"a": 0.7, "b": 0.9}), shots=300, backend="aer"),
+        sample((renamed, {"theta": 1.7, "b": 1.9}), shots=300, backend="aer"),
+        sample((turned, {}), shots=300, backend="aer"),
+    ]
+
+    batch = await service.qurable.batch(jobs)
+    found, report = await ended(batch), await batch.report()
+
+    assert (report.state, report.groups, report.chunks) == (BatchState.COMPLETED, 3, 3)
+    for at, job in enumerate(jobs):
+        alone = await service.run(job.model_copy(update={"key": f"alone {at}", "seed": found[at].seed}))
+        (ours,), (own,) = found[at].results, alone.results
+        assert ours.kind == own.kind == "sample"
+        assert [register.name for register in ours.registers] == [register.name for register in own.registers]
+        assert found[at].counts() == alone.counts()
+
+
 async def test_a_cancelled_batch_cancels_its_jobs(service: Service) -> None:
     """They are executions of their own. One waits for a stage of its caller's that nobody runs."""
     hook = {"before": {"activity": "never", "task_queue": "nobody"}}
