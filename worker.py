@@ -16,6 +16,7 @@ from temporalio.runtime import Runtime
 
 from activities.accept import Accept
 from activities.approval import Approve
+from activities.batch_lines import BatchLines
 from activities.batches import Batches
 from activities.change import DecideChange
 from activities.checkpoint import Checkpoints, Failpoint, Journal, NoJournal, no_failpoint
@@ -235,7 +236,9 @@ def _activities(
     finish = Finish(checkpoints, shelf, fetch, post_process)
     withdraw = Withdraw(checkpoints, registry)
     shadows = Shadows(checkpoints, shelf, registry, compiling)
-    batching = Batches(database, shelf, compiling, client, checkpoints.failpoint)
+    batching = Batches(
+        database, shelf, BatchLines(compiling, settings.source_limits), client, checkpoints.failpoint
+    )
     fires = Fires(database, shelf, settings.exports_folder, search_attributes=search_attributes)
     iterations = Iterations(
         database,

@@ -10,15 +10,18 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy import Connection
 from temporalio import activity
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import RawValue
+from temporalio.exceptions import TerminatedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities import steps
+from activities.batch_lines import BatchLines
+from activities.bills import bill_of
 from activities.boundary import beat, speaks_temporal
-from activities.checkpoint import Failpoint
-from isolation.limits import MIB, Limits
-from isolation.pool import ChildPool
+from activities.checkpoint import Failpoint, read_documents
 from qurable.backend import StillWaiting
 from qurable.client import Qurable
 from qurable.contracts.batches import BatchCall, BatchHead, BatchReport, BatchStatus
@@ -28,6 +31,7 @@ from qurable.contracts.jobs import Limits as JobLimits
 from qurable.contracts.jobs import SolveJob, read_request
 from qurable.contracts.pubs import EstimatePub
 from qurable.contracts.reports import JobReport, State
+from qurable.contracts.routes import Route
 from qurable.contracts.stages import Waited
 from qurable.errors import (
     BY_CODE,
@@ -56,7 +60,6 @@ TURN_SECONDS = 10.0
 CHUNKS_OF_A_TURN = 20
 """Or so many that ended: each turn is a few events of the workflow's history."""
 
-_READ_LIMITS = Limits(memory_bytes=4096 * MIB, wall_seconds=300.0, cpu_seconds=300.0)
 _LOOK_AGAIN = timedelta(seconds=2)
 _LOOK_AGAIN_AT_MOST = timedelta(seconds=30)
 _LONGEST_RUN = timedelta(days=365)
@@ -68,17 +71,22 @@ class Batches:
     Args:
         database: The store.
         shelf: Where requests are.
-        pool: Children that read lines.
+        lines: Reads them.
         client: Of Temporal.
         failpoint: For tests.
     """
 
     def __init__(
-        self, database: Database, shelf: StoreShelf, pool: ChildPool, client: Client, failpoint: Failpoint
+        self,
+        database: Database,
+        shelf: StoreShelf,
+        lines: BatchLines,
+        client: Client,
+        failpoint: Failpoint,
     ) -> None:
         self._database = database
         self._shelf = shelf
-        self._pool = pool
+        self._lines = lines
         self._client = client
         self._qurable = Qurable(client)
         self._failpoint = failpoint
@@ -91,15 +99,21 @@ class Batches:
         Raises:
             RequestRejected: The batch is empty or too long, or a line is broken and it is to stop then.
             KeyReused: Its key belongs to a batch with other lines.
-            JobNotFound: It is to run again, and there is none.
+            JobNotFound: It is to run again, and there is none with items.
         """
         known = await self._database.read(batches.find, call.id)
         if head.rerun:
             if known is None:
                 raise JobNotFound(f"no batch {call.id!r} is in the store", job_id=call.id)
+            if not known.item_count:
+                raise JobNotFound(
+                    f"batch {call.id!r} was cancelled before its lines were read: send them again under a new key",
+                    job_id=call.id,
+                )
             await self._database.write(batches.run_again, call.id, call.owner)
         elif known is None:
-            read = await self._read(head, bytes(body.payload.data))
+            read = await self._lines.read(head, bytes(body.payload.data))
+            self._failpoint("batch:read")
             await self._database.write(
                 batches.take_in, call.id, head.project, head.body_hash, call.owner, read
             )
@@ -108,22 +122,9 @@ class Batches:
                 f"the key of batch {call.id!r} already belongs to other lines: use a new key for a new batch",
                 job_id=call.id,
             )
+        else:
+            await self._database.write(batches.claim, call.id, call.owner)
         return await self._status(call)
-
-    async def _read(self, head: BatchHead, lines: bytes) -> Any:
-        payload = {"lines": lines, "batch": head.id, "project": head.project}
-        read = await self._pool.call(
-            "circuits.batch_file:read_batch", payload, _READ_LIMITS, what="reading the batch"
-        )
-        broken = read["broken"]
-        if broken and (head.on_error == "stop" or not read["groups"]):
-            named = "; ".join(f"line {line}: {problem}" for line, problem in broken[:5])
-            raise RequestRejected(
-                f"the batch has broken lines, and none of it runs: {named}"
-                f"{'; and others' if len(broken) > 5 else ''}; mend them, or go on without them (on_error 'go-on')",
-                lines=[line for line, _ in broken],
-            )
-        return read
 
     async def _status(self, call: BatchCall) -> BatchStatus:
         found = await self._database.read(batches.status, call.id)
@@ -167,7 +168,7 @@ class Batches:
     async def _fill(self, call: BatchCall, watched: "dict[asyncio.Task[Ended], Chunk]") -> None:
         """Have as many chunks in flight as may be, and watch each of them."""
         known = {chunk.job_id for chunk in watched.values()}
-        for chunk in await self._database.write(batches.take, call.id, MOST_IN_FLIGHT):
+        for chunk in await self._database.write(batches.take, call.id, call.owner, MOST_IN_FLIGHT):
             if chunk.job_id not in known:
                 watched[asyncio.create_task(self._end_of(call, chunk))] = chunk
 
@@ -177,20 +178,30 @@ class Batches:
             await self._start(call, chunk)
         while True:
             handle = self._client.get_workflow_handle(chunk.job_id, result_type=RawValue)
+            cause: BaseException | None = None
             try:
                 await handle.result()
             except WorkflowFailureError as failure:
-                cause: BaseException | None = failure.cause
-                reason = str(cause or failure)
+                cause = failure.cause
             except RPCError as failure:
                 if failure.status is not RPCStatusCode.NOT_FOUND:
                     raise StillWaiting(f"Temporal does not answer: {failure.message}", _LOOK_AGAIN) from None
                 await self._start(call, chunk)
                 continue
-            else:
-                reason = ""
             report = await self._database.read(jobs.find_report, chunk.job_id)
-            return _unreported(chunk, reason) if report is None else _ended(report)
+            return await self._unreported(chunk, cause) if report is None else _ended(report)
+
+    async def _unreported(self, chunk: Chunk, cause: BaseException | None) -> Ended:
+        """The end of a job that left no report; with what it has cost so far, where somebody terminated it."""
+        if isinstance(cause, TerminatedError):
+            error: HybridError = JobCancelled(f"job {chunk.job_id!r} was terminated: {cause.message}")
+            return Ended(
+                State.CANCELLED,
+                bill=await self._database.read(_bill_so_far, chunk.job_id),
+                error=error.document(),
+            )
+        error = InternalError(f"job {chunk.job_id!r} ended without a report: {cause or 'it was removed'}")
+        return Ended(State.FAILED, error=error.document())
 
     async def _start(self, call: BatchCall, chunk: Chunk) -> None:
         asked = await self._database.read(batches.asked, call.id, chunk)
@@ -217,13 +228,18 @@ class Batches:
 
     @activity.defn(name=Activity.BATCH_CANCEL)
     @speaks_temporal
-    async def cancel(self, call: BatchCall) -> Waited:
+    async def cancel(self, head: BatchHead, call: BatchCall) -> Waited:
         """Cancel the jobs in flight and what waits, and see that they end."""
-        if await self._database.read(batches.find, call.id) is None:
-            return Waited()
         word = JobCancelled(f"batch {call.id!r} was cancelled before the item had an answer").document()
-        await self._database.write(batches.call_off, call.id, word)
-        flying = await self._database.write(batches.take, call.id, 0)
+        off = (call.id, head.project, head.body_hash, word)
+        # Again until nothing is left: a turn that was frozen may have cut a chunk in halves meanwhile.
+        while flying := await self._database.write(batches.call_off, *off):
+            await self._withdraw(call, flying)
+        await self._database.write(batches.end, call.id, cancelled=True)
+        return Waited()
+
+    async def _withdraw(self, call: BatchCall, flying: Sequence[Chunk]) -> None:
+        """Cancel jobs, and keep how they ended: one or the other may have had its answer."""
         for chunk in flying:
             if not chunk.started:  # a start may be on its way: only a job that is there can be cancelled
                 await self._start(call, chunk)
@@ -231,9 +247,8 @@ class Batches:
         for chunk in flying:
             beat(f"waiting for job {chunk.job_id} to be withdrawn")
             ended = await self._end_of(call, replace(chunk, started=True))
-            await self._database.write(batches.end_chunk, call.id, chunk, ended, alone=False)
-        await self._database.write(batches.end, call.id, cancelled=True)
-        return Waited()
+            asked = await self._database.read(batches.asked, call.id, chunk)
+            await self._database.write(batches.end_chunk, call.id, chunk, ended, alone=asked.alone)
 
     @activity.defn(name=Activity.BATCH_END)
     @speaks_temporal
@@ -281,10 +296,16 @@ def _ended(report: JobReport) -> Ended:
     return Ended(report.state, report.served_by, bill, report.error)
 
 
-def _unreported(chunk: Chunk, reason: str) -> Ended:
-    """The end of a job that left no report, since somebody terminated it."""
-    error = InternalError(f"job {chunk.job_id!r} ended without a report: {reason or 'it was removed'}")
-    return Ended(State.FAILED, error=error.document())
+def _bill_so_far(connection: Connection, job_id: str) -> Bill:
+    """What a job without a report has cost."""
+    route = read_documents(connection, job_id).find(steps.PLAN_ROUTE, Route)
+    known = bill_of(connection, job_id, route).fields()
+    paid = known["provider_jobs"] or known["incidents"]
+    return Bill(
+        qpu_seconds=known["qpu_seconds"],
+        price=known["price"] if paid else 0.0,
+        currency=known["currency"],
+    )
 
 
 def _may_be_one_items(error: ErrorDocument) -> bool:

@@ -1,7 +1,8 @@
 """From the lines of a batch to groups of items that ask the same but for values and seeds; runs in a child.
 
 A group is run as jobs of one pub with many bindings: compiled once, bound often. What cannot be asked that way (several
-pubs, a sweep of its own, a problem, checks, a budget, stages of the caller's) is a group of one.
+pubs, a sweep of its own, a problem, checks, a budget, stages of the caller's) is a group of one. Here a circuit is its text;
+`circuits.batch_groups` puts groups together whose circuits are the same.
 """
 
 import itertools
@@ -13,12 +14,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from circuits.seeds import STRIDE
 from qurable.contracts.base import digest, explain
 from qurable.contracts.batches import MAX_ITEMS
 from qurable.contracts.budgets import JobBudget
 from qurable.contracts.checks import Checks
-from qurable.contracts.jobs import MAX_SEED, EstimateJob, Hooks, SampleJob, SolveJob, parse_request_text
+from qurable.contracts.jobs import EstimateJob, Hooks, SampleJob, SolveJob, parse_request_text
 from qurable.contracts.pubs import shots_for
 from qurable.errors import RequestRejected
 
@@ -32,11 +32,11 @@ _SHARE = 20
 _SHOTS_OF_A_CHUNK = 5_000_000
 """The most executions that IBM takes in one job."""
 
+_VALUES_OF_A_CHUNK = 100_000
+"""A few MiB of a request."""
+
 _SHOWN = 100
 """Broken lines that are named; the others are counted."""
-
-_BASES = MAX_SEED - STRIDE * MAX_ITEMS
-"""Minted bases stay below this, so that the last item's seed is one that a job may be given."""
 
 Job = SampleJob | EstimateJob | SolveJob
 
@@ -49,28 +49,32 @@ class Group:
         request: The first of them; its pub's bindings and its seed mean nothing.
         alone: Whether it is one item that is run as it stands.
         identity: Digest of what is asked.
+        question: Digest of what is asked but for the circuit and the names of its parameters; empty where it runs alone.
         items: `(line, key, labels, seed or None, values)` of each, values in the order of sorted names.
     """
 
     request: Job
     alone: bool
     identity: str
+    question: str = ""
     items: list[tuple[int, str, dict[str, str], int | None, bytes]] = field(default_factory=list)
 
-    def document(self, batch: str) -> dict[str, Any]:
-        """As plain data, with a seed for every item that has none."""
-        base = int(digest(f"seeds\0{batch}\0{self.identity}")[:8], 16) % _BASES
+    def document(self) -> dict[str, Any]:
+        """As plain data."""
         total = self.request.limits.total
         shots = 1 if isinstance(self.request, SolveJob) else max(1, max(map(shots_for, self.request.pubs)))
         return {
             "request": self.request.model_dump_json(),
             "alone": self.alone,
+            "identity": self.identity,
+            "question": self.question,
+            "parameters": [] if self.alone else _names(self.request),
             "priority": self.request.priority,
             "deadline": None if total is None else total.total_seconds(),
             "shots": shots,
             "items": [
-                [line, key, json.dumps(labels), base + STRIDE * at if seed is None else seed, values]
-                for at, (line, key, labels, seed, values) in enumerate(self.items)
+                [line, key, json.dumps(labels), seed, values, ""]
+                for line, key, labels, seed, values in self.items
             ],
         }
 
@@ -79,7 +83,7 @@ def read_batch(payload: Any, _emit: Callable[[Any], None]) -> Any:
     """Task: read the lines of a batch.
 
     Args:
-        payload: `{"lines": bytes, "batch": id, "project": slug}`.
+        payload: `{"lines": bytes, "project": slug}`.
 
     Returns:
         `{"groups": [as of `Group.document`], "broken": [[line, problem], ...]}`; at most a hundred lines that are broken.
@@ -103,7 +107,7 @@ def read_batch(payload: Any, _emit: Callable[[Any], None]) -> Any:
         raise RequestRejected(
             "the batch is empty: give it a job on each line, as JSON: {'kind': 'sample', 'pubs': [...]}"
         )
-    return {"groups": [group.document(payload["batch"]) for group in groups.values()], "broken": broken}
+    return {"groups": [group.document() for group in groups.values()], "broken": broken}
 
 
 def too_many(lines: int) -> RequestRejected:
@@ -150,15 +154,24 @@ def _add(groups: dict[str, Group], line: int, read: tuple[Job, str]) -> None:
     grouped = _values(job)
     if grouped is None:
         identity = digest(f"{line}\0{job.body_hash}")
-        groups[identity] = Group(job, True, identity, [(line, key, job.labels, job.seed, b"")])
+        groups[identity] = Group(job, True, identity, items=[(line, key, job.labels, job.seed, b"")])
         return
-    identity, values = grouped
-    group = groups.setdefault(identity, Group(job, False, identity))
+    identity, question, values = grouped
+    group = groups.setdefault(identity, Group(job, False, identity, question))
     group.items.append((line, key, job.labels, job.seed, values))
 
 
-def _values(job: Job) -> tuple[str, bytes] | None:
-    """What a job asks but for its values, as a digest, and these by sorted name; None where it has to run alone."""
+def _names(job: Job) -> list[str]:
+    """The parameters that a job of one pub gives values for, in the order in which its values stand."""
+    assert not isinstance(job, SolveJob)  # noqa: S101  these run alone
+    return sorted(job.pubs[0].bindings.parameters)
+
+
+def _values(job: Job) -> tuple[str, str, bytes] | None:
+    """What a job asks but for its values, and but for its circuit, as digests, and its values by sorted name.
+
+    None where it has to run alone.
+    """
     if isinstance(job, SolveJob) or len(job.pubs) != 1 or job.seeds:
         return None
     if isinstance(job, SampleJob) and job.problem is not None:
@@ -172,23 +185,26 @@ def _values(job: Job) -> tuple[str, bytes] | None:
     question = "\0".join(
         (
             job.model_dump_json(exclude={"key", "labels", "seed", "pubs"}),
-            pub.model_dump_json(exclude={"bindings"}),
-            *(name for name, _ in by_name),
+            pub.model_dump_json(exclude={"bindings", "circuit"}),
+            json.dumps(pub.circuit.metadata, sort_keys=True),
         )
     )
-    return digest(question), array("d", [value for _, value in by_name]).tobytes()
+    names = [name for name, _ in by_name]
+    identity = "\0".join((question, pub.circuit.name, pub.circuit.source_hash, *names))
+    return digest(identity), digest(question), array("d", [value for _, value in by_name]).tobytes()
 
 
-def cut(items: Sequence[int], total: int, shots: int) -> list[Sequence[int]]:
+def cut(items: Sequence[int], total: int, shots: int, values: int = 0) -> list[Sequence[int]]:
     """A group's items in chunks of one size or nearly: small beside the batch, and within a provider's job.
 
     Args:
         items: Of the group.
         total: Items of the whole batch.
         shots: Of each item.
+        values: Parameters of each.
     """
     most = max(_SMALLEST_CHUNK, min(_LARGEST_CHUNK, total // _SHARE))
-    most = max(1, min(most, _SHOTS_OF_A_CHUNK // shots))
+    most = max(1, min(most, _SHOTS_OF_A_CHUNK // shots, _VALUES_OF_A_CHUNK // max(values, 1)))
     chunks = -(-len(items) // most)
     bounds = [len(items) * at // chunks for at in range(chunks + 1)]
     return [items[first:last] for first, last in itertools.pairwise(bounds)]

@@ -15,6 +15,7 @@ import json
 import math
 import struct
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,7 +123,7 @@ def canonicalise(
     parameters = _in_order_of_use(flat)
     if parameters:
         stand_ins = [canonical_parameter(position) for position in range(len(parameters))]
-        flat.assign_parameters(dict(zip(parameters, stand_ins, strict=True)), inplace=True)
+        _exchange(flat, parameters, stand_ins)
     index = {bit: at for at, bit in enumerate(circuit.clbits)}
     dress = Dress(
         name=name,
@@ -138,6 +139,22 @@ def canonicalise(
         return Canonical(flat, hash_circuit(flat), True, dress)
     except _UnknownConstruct:
         return Canonical(flat, "", False, dress)
+
+
+def _exchange(
+    circuit: QuantumCircuit, parameters: Sequence[Parameter], stand_ins: Sequence[Parameter]
+) -> None:
+    """Put others in the place of parameters.
+
+    By way of names that nothing has where the two share some: while an expression still holds a parameter, Qiskit takes no
+    other of its name.
+    """
+    names = {parameter.name for parameter in parameters}
+    if names & {parameter.name for parameter in stand_ins}:
+        between = [Parameter(f"{parameter.name}\0") for parameter in parameters]
+        circuit.assign_parameters(dict(zip(parameters, between, strict=True)), inplace=True)
+        parameters = between
+    circuit.assign_parameters(dict(zip(parameters, stand_ins, strict=True)), inplace=True)
 
 
 def canonical_parameter(position: int) -> Parameter:

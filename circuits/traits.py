@@ -76,7 +76,7 @@ class _Tally:
         self.two_qubit_gates += len(item.qubits) == 2
         self.measurements += bool(item.clbits)
         if item.name in _QUARTER_TURNS and item.is_standard_gate():
-            turn = _is_quarter_turn(params[0])
+            turn = is_quarter_turn(params[0])
             self.is_clifford = self.is_clifford and turn
             free = isinstance(params[0], ParameterExpression) and bool(params[0].parameters)
             self.is_clifford_when_bound = self.is_clifford_when_bound and (turn or free)
@@ -100,7 +100,8 @@ class _Tally:
             )
 
 
-def _is_quarter_turn(angle: Any) -> bool:
+def is_quarter_turn(angle: Any) -> bool:
+    """Whether an angle is a multiple of pi/2, as those of Clifford gates are."""
     if isinstance(angle, ParameterExpression):
         if angle.parameters:
             return False

@@ -1,24 +1,50 @@
-"""QPY that keeps the units of delays: Qiskit's own reads `100 ns` back as `100 dt`.
+"""QPY that keeps the units of delays, and is the same in every process. Needs the extra `qiskit`.
 
-Every QPY version up to 17 writes a delay's number and not its unit (Qiskit issues 8293 and 10662). So a delay in
-another unit than dt travels as an opaque instruction that names it. Needs the extra `qiskit`.
+Every QPY version up to 17 writes a delay's number and not its unit (Qiskit issues 8293 and 10662): `100 ns` is read back
+as `100 dt`. So a delay in another unit than dt travels as an opaque instruction that names it.
+
+The parameters of an expression are written in the order of a set, which each process has its own of: a circuit would have
+another digest, and its job's key be told to belong to another job. So they are put in one order.
 """
 
 import io
+import re
+import struct
 from collections.abc import Callable
 
 from qiskit import QuantumCircuit, qpy
-from qiskit.circuit import CircuitInstruction, Delay, Instruction
+from qiskit.circuit import CircuitInstruction, Delay, Instruction, Parameter
 
 _UNITS = ("s", "ms", "us", "ns", "ps")
 _NAME = "qurable_delay_"
+
+_PARAMETER = "!ccQH16s"
 
 
 def dump(circuit: QuantumCircuit) -> bytes:
     """QPY of one circuit."""
     body = io.BytesIO()
     qpy.dump(_rewritten(circuit, _packed), body)
-    return body.getvalue()
+    return _in_one_order(body.getvalue(), circuit)
+
+
+def _in_one_order(body: bytes, circuit: QuantumCircuit) -> bytes:
+    """QPY with the parameters of each expression in one order.
+
+    They stand side by side, each as its kind twice, the size of a value that it lacks, and itself.
+    """
+    if circuit.num_parameters < 2:
+        return body
+    entries = (_entry(parameter) for parameter in circuit.parameters)
+    one = b"(?:" + b"|".join(map(re.escape, entries)) + b")"
+    table, entry = re.compile(one + b"{2,}"), re.compile(one)
+    ordered: bytes = table.sub(lambda found: b"".join(sorted(entry.findall(found.group()))), body)
+    return ordered
+
+
+def _entry(parameter: Parameter) -> bytes:
+    name = parameter.name.encode()
+    return struct.pack(_PARAMETER, b"p", b"p", 0, len(name), parameter.uuid.bytes) + name
 
 
 def load(body: bytes) -> list[QuantumCircuit]:

@@ -1,7 +1,7 @@
 """Build jobs from what people have at hand: OpenQASM text or files, Qiskit circuits, pubs."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -167,20 +167,13 @@ def _looks_like_path(text: str) -> bool:
 
 def _from_quantum_circuit(circuit: Any) -> Circuit:
     """QPY that is the same for the same circuit: names and identities that Qiskit draws afresh are fixed."""
-    import uuid
-
-    from qiskit.circuit import Parameter
-
     from qurable import qpy
 
     copy = circuit.copy(name="circuit")
     copy.metadata = {}
-    if copy.num_parameters:
-        fixed = {
-            parameter: Parameter(parameter.name, uuid=uuid.uuid5(uuid.NAMESPACE_OID, parameter.name))
-            for parameter in copy.parameters
-        }
-        copy.assign_parameters(fixed, inplace=True)
+    # By way of names that nothing has: while an expression still holds a parameter, Qiskit takes no other of its name.
+    _rename(copy, lambda name: name + "\0")
+    _rename(copy, lambda name: name[:-1])
     name = "circuit" if not circuit.name or _AUTOMATIC_NAME.fullmatch(circuit.name) else circuit.name[:200]
     return _checked(
         Circuit,
@@ -190,6 +183,20 @@ def _from_quantum_circuit(circuit: Any) -> Circuit:
         name=name,
         metadata=dict(circuit.metadata or {}),
     )
+
+
+def _rename(circuit: Any, change: Callable[[str], str]) -> None:
+    """Give each parameter another name, and the identity that goes with it."""
+    import uuid
+
+    from qiskit.circuit import Parameter
+
+    names = {parameter: change(parameter.name) for parameter in circuit.parameters}
+    fixed = {
+        parameter: Parameter(name, uuid=uuid.uuid5(uuid.NAMESPACE_OID, name))
+        for parameter, name in names.items()
+    }
+    circuit.assign_parameters(fixed, inplace=True)
 
 
 def as_bindings(circuit: Any, values: Any) -> Bindings:

@@ -28,6 +28,9 @@ _FAILED_SHOWN = 100
 _UNANSWERED = (State.FAILED, State.CANCELLED)
 _IN_FLIGHT = ("taken", "started")
 
+_NOBODY = ""
+"""The owner of a batch that was called off: no execution starts anything for it."""
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -100,21 +103,15 @@ def take_in(
         project: Public slug.
         body_hash: Of the lines.
         owner: First run id of the execution.
-        read: As `circuits.batch_file.read_batch` gives it.
+        read: As `circuits.batch_file.read_batch` gives it, each item with a seed.
     """
     groups = read["groups"]
     total = sum(len(group["items"]) for group in groups)
     row = {
-        "id": identity,
-        "project": project,
-        "body_hash": body_hash,
+        **_row(connection, identity, project, body_hash, BatchState.RUNNING),
         "owner": owner,
-        "round": 0,
-        "state": BatchState.RUNNING,
         "item_count": total,
-        "ended_items": 0,
         "broken": json.dumps(read["broken"]),
-        "accepted_at": moment(connection),
     }
     if not insert_once(connection, batches, row):
         return
@@ -134,11 +131,47 @@ def take_in(
         rows = [_item(identity, number[at, place], at, *item) for place, item in enumerate(group["items"])]
         insert_all(connection, batch_items, rows)
         members = [number[at, place] for place in range(len(rows))]
-        _add_chunks(connection, identity, at, 0, cut(members, total, group["shots"]))
+        _add_chunks(
+            connection, identity, at, 0, cut(members, total, group["shots"], _values_of(rows[0]["numbers"]))
+        )
+
+
+def _row(
+    connection: Connection, identity: str, project: str, body_hash: str, state: BatchState
+) -> dict[str, Any]:
+    return {
+        "id": identity,
+        "project": project,
+        "body_hash": body_hash,
+        "owner": _NOBODY,
+        "round": 0,
+        "state": state,
+        "item_count": 0,
+        "ended_items": 0,
+        "broken": "[]",
+        "accepted_at": moment(connection),
+    }
+
+
+def claim(connection: Connection, identity: str, owner: str) -> None:
+    """Let an execution go on with a batch that runs: an earlier one that was removed, or is lost, does not."""
+    connection.execute(
+        update(batches)
+        .where(batches.c.id == identity, batches.c.state == BatchState.RUNNING)
+        .values(owner=owner)
+    )
 
 
 def _item(
-    identity: str, item: int, group: int, line: int, key: str, labels: str, seed: int, numbers: bytes
+    identity: str,
+    item: int,
+    group: int,
+    line: int,
+    key: str,
+    labels: str,
+    seed: int,
+    numbers: bytes,
+    registers: str,
 ) -> dict[str, Any]:
     return {
         "batch_id": identity,
@@ -149,6 +182,7 @@ def _item(
         "group_number": group,
         "seed": seed,
         "numbers": numbers,
+        "registers": registers,
         "state": State.ACCEPTED,
         "job_id": "",
         "served_by": "",
@@ -156,6 +190,11 @@ def _item(
         "qpu_seconds": 0.0,
         "currency": "",
     }
+
+
+def _values_of(numbers: bytes) -> int:
+    """How many parameters an item has values for."""
+    return len(numbers) // array("d").itemsize
 
 
 def _add_chunks(
@@ -194,7 +233,7 @@ def find(connection: Connection, identity: str) -> Row[Any] | None:
 
 def run_again(connection: Connection, identity: str, owner: str) -> None:
     """Have the items without an answer run again; once for each execution that asks."""
-    row = connection.execute(select(batches).where(batches.c.id == identity).with_for_update()).one()
+    row = _locked(connection, identity)
     if row.owner == owner:
         return
     turn = row.round + 1
@@ -212,7 +251,14 @@ def run_again(connection: Connection, identity: str, owner: str) -> None:
                 batch_groups.c.batch_id == identity, batch_groups.c.number == group
             )
         ).scalar_one()
-        _add_chunks(connection, identity, group, turn, cut(items, row.item_count, shots))
+        first = connection.execute(
+            select(batch_items.c.numbers).where(
+                batch_items.c.batch_id == identity, batch_items.c.item == items[0]
+            )
+        ).one()
+        _add_chunks(
+            connection, identity, group, turn, cut(items, row.item_count, shots, _values_of(first.numbers))
+        )
     connection.execute(
         update(batch_items)
         .where(batch_items.c.batch_id == identity, batch_items.c.state.in_(_UNANSWERED))
@@ -225,13 +271,18 @@ def run_again(connection: Connection, identity: str, owner: str) -> None:
     )
 
 
-def take(connection: Connection, identity: str, most: int) -> list[Chunk]:
-    """Chunks that are in flight, filled up to so many with those that wait: by priority, then by deadline."""
+def take(connection: Connection, identity: str, owner: str, most: int) -> list[Chunk]:
+    """Chunks that are in flight, filled up to so many with those that wait: by priority, then by deadline.
+
+    Whoever takes holds the batch's row meanwhile, as does whoever calls it off: what was called off is never taken, and
+    nothing is taken for an execution that does not run the batch any more.
+    """
     ours = batch_chunks.c.batch_id == identity
-    flying = connection.execute(select(batch_chunks).where(ours, batch_chunks.c.state.in_(_IN_FLIGHT))).all()
+    mine = _locked(connection, identity).owner == owner
+    flying = in_flight(connection, identity)
     room = most - len(flying)
-    if room <= 0:
-        return [_chunk(row) for row in flying]
+    if room <= 0 or not mine:
+        return flying
     query = (
         select(batch_chunks)
         .where(ours, batch_chunks.c.state == "waiting")
@@ -245,7 +296,20 @@ def take(connection: Connection, identity: str, most: int) -> list[Chunk]:
     )
     taken = connection.execute(query).all()
     _enter(connection, identity, [row.job_id for row in taken], "taken")
-    return [_chunk(row) for row in (*flying, *taken)]
+    return [*flying, *map(_chunk, taken)]
+
+
+def in_flight(connection: Connection, identity: str) -> list[Chunk]:
+    """Chunks whose jobs were started, or are about to be."""
+    query = select(batch_chunks).where(
+        batch_chunks.c.batch_id == identity, batch_chunks.c.state.in_(_IN_FLIGHT)
+    )
+    return [_chunk(row) for row in connection.execute(query)]
+
+
+def _locked(connection: Connection, identity: str) -> Row[Any]:
+    """A batch's row, which nobody else locks until the transaction ends."""
+    return connection.execute(select(batches).where(batches.c.id == identity).with_for_update()).one()
 
 
 def started(connection: Connection, identity: str, chunk: Chunk) -> None:
@@ -353,12 +417,26 @@ def _close(connection: Connection, identity: str, chunk: Chunk, bill: Bill) -> b
     return bool(closed.rowcount)
 
 
-def call_off(connection: Connection, identity: str, error: ErrorDocument) -> None:
-    """Cancel what waits; what is in flight is somebody else's to cancel."""
+def call_off(
+    connection: Connection, identity: str, project: str, body_hash: str, error: ErrorDocument
+) -> list[Chunk]:
+    """Cancel what waits, for good; what is in flight is given back, to be cancelled.
+
+    A batch whose lines nobody has taken in is kept as one that was cancelled, so that nobody takes them in from now on.
+    """
+    gone = {
+        **_row(connection, identity, project, body_hash, BatchState.CANCELLED),
+        "ended_at": moment(connection),
+    }
+    if insert_once(connection, batches, gone):
+        return []
+    _locked(connection, identity)
+    connection.execute(update(batches).where(batches.c.id == identity).values(owner=_NOBODY))
     query = select(batch_chunks).where(batch_chunks.c.batch_id == identity, batch_chunks.c.state == "waiting")
     for row in connection.execute(query).all():
         _enter(connection, identity, [row.job_id], "taken")
         end_chunk(connection, identity, _chunk(row), Ended(State.CANCELLED, error=error), alone=False)
+    return in_flight(connection, identity)
 
 
 def status(connection: Connection, identity: str) -> BatchStatus | None:
@@ -400,6 +478,14 @@ def ended_items(
         .limit(limit)
     )
     return [(row.ended, _report(row)) for row in connection.execute(query)]
+
+
+def register_names(connection: Connection, identity: str, items: Sequence[int]) -> dict[int, list[str]]:
+    """The names of classical registers of those items whose group's circuit names them otherwise."""
+    query = select(batch_items.c.item, batch_items.c.registers).where(
+        batch_items.c.batch_id == identity, batch_items.c.item.in_(list(items)), batch_items.c.registers != ""
+    )
+    return {row.item: json.loads(row.registers) for row in connection.execute(query)}
 
 
 def _report(row: Row[Any]) -> ItemReport:

@@ -16,7 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0009"
+REVISION = "0010"
 """The migration these tables stand for; a test compares it with the newest one."""
 
 metadata = MetaData(
@@ -459,6 +459,8 @@ batch_items = Table(
     Column("error", Text),
     # Null while it has no end.
     Column("ended", Integer),
+    # Names of its circuit's registers, where they are not those of its group's; JSON.
+    Column("registers", Text, nullable=False, server_default=""),
     Index("ix_batch_items_ended", "batch_id", "ended"),
 )
 

@@ -41,12 +41,11 @@ class Batch:
         except ActivityError as failure:
             if not is_cancelled_exception(failure):
                 raise as_failure(document_of(failure)) from failure
-            await stages.batch_cancel(call)
+            await stages.batch_cancel(head, call)
             raise
         except asyncio.CancelledError:
-            await stages.batch_cancel(
-                call
-            )  # its jobs are executions of their own: nobody else would cancel them
+            # Its jobs are executions of their own: nobody else would cancel them.
+            await stages.batch_cancel(head, call)
             raise
 
     async def _run_chunks(self, head: BatchHead, call: BatchCall, body: RawValue) -> None:

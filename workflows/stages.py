@@ -43,6 +43,7 @@ from qurable.contracts.stages import (
 )
 from qurable.contracts.targets import TargetSnapshot
 from qurable.names import Activity, Queue
+from workflows.calling import heed_cancellation
 
 T = TypeVar("T")
 
@@ -67,8 +68,9 @@ async def _run(activity: Activity, *args: Any, returns: type[T], **options: Any)
 
     An attempt that asks to be retried, and was told to stop meanwhile, reaches us as a failure: it is a cancellation.
     """
+    call = workflow.start_activity(activity, args=args, result_type=returns, **options)
     try:
-        answer: T = await workflow.execute_activity(activity, args=args, result_type=returns, **options)
+        answer: T = await heed_cancellation(call)
     except ActivityError as failure:
         if failure.retry_state is RetryState.CANCEL_REQUESTED:
             raise asyncio.CancelledError from failure
@@ -382,10 +384,11 @@ async def batch_advance(call: BatchCall) -> BatchStatus:
     )
 
 
-async def batch_cancel(call: BatchCall) -> None:
+async def batch_cancel(head: BatchHead, call: BatchCall) -> None:
     """Cancel a batch's jobs, and see that they end."""
     await _run(
         Activity.BATCH_CANCEL,
+        head,
         call,
         returns=Waited,
         task_queue=Queue.HARDWARE,

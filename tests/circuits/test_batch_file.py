@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from circuits.batch_file import cut, read_batch
+from circuits.batch_groups import with_seeds
 from circuits.seeds import STRIDE
 from qurable.contracts.batches import MAX_ITEMS
 from qurable.contracts.jobs import MAX_SEED
@@ -22,10 +23,14 @@ def line(a: float = 0.1, *, circuit: str = CIRCUIT, shots: int = 100, **fields: 
     return {"kind": "sample", "pubs": [pub], **fields}
 
 
-def read(*lines: Any, batch: str = "default-batch-1") -> Any:
+def read(*lines: Any) -> Any:
     text = "\n".join(entry if isinstance(entry, str) else json.dumps(entry) for entry in lines)
-    payload = {"lines": text.encode(), "batch": batch, "project": "default"}
+    payload = {"lines": text.encode(), "project": "default"}
     return read_batch(payload, lambda _: None)
+
+
+def seeded_in(batch: str, *lines: Any) -> Any:
+    return [with_seeds(group, batch) for group in read(*lines)["groups"]]
 
 
 def test_items_that_differ_in_values_keys_labels_and_seeds_are_one_group() -> None:
@@ -75,9 +80,9 @@ def test_what_is_no_single_binding_runs_alone(alone: dict[str, Any]) -> None:
 
 def test_minted_seeds_follow_each_other_as_in_one_call_of_aer() -> None:
     """So a chunk is one call. Another batch has others, and an item's own seed stands."""
-    (group,) = read(*(line(0.1 * at) for at in range(5)))["groups"]
-    (elsewhere,) = read(line(), batch="default-batch-2")["groups"]
-    (seeded,) = read(line(), line(seed=5), line())["groups"]
+    (group,) = seeded_in("default-batch-1", *(line(0.1 * at) for at in range(5)))
+    (elsewhere,) = seeded_in("default-batch-2", line())
+    (seeded,) = seeded_in("default-batch-1", line(), line(seed=5), line())
 
     seeds = [entry[3] for entry in group["items"]]
     assert seeds == [seeds[0] + STRIDE * at for at in range(5)]
@@ -104,13 +109,19 @@ def test_an_empty_batch_and_one_that_is_too_long_are_refused() -> None:
 
 
 @settings(deadline=None)
-@given(size=st.integers(1, 3000), more=st.integers(0, 3000), shots=st.sampled_from([1, 1024, 10**6]))
-def test_chunks_hold_every_item_once_and_are_small(size: int, more: int, shots: int) -> None:
+@given(
+    size=st.integers(1, 3000),
+    more=st.integers(0, 3000),
+    shots=st.sampled_from([1, 1024, 10**6]),
+    values=st.sampled_from([0, 12, 2000]),
+)
+def test_chunks_hold_every_item_once_and_are_small(size: int, more: int, shots: int, values: int) -> None:
     """A twentieth of the batch, where that is worth a job; and what a provider takes at once."""
-    chunks = cut(range(size), size + more, shots)
+    chunks = cut(range(size), size + more, shots, values)
 
     assert [item for chunk in chunks for item in chunk] == list(range(size))
     assert max(map(len, chunks)) <= max(16, (size + more) // 20)
     assert max(map(len, chunks)) <= 250
     assert max(map(len, chunks)) * shots <= 5_000_000
+    assert max(map(len, chunks)) * values <= 100_000
     assert max(map(len, chunks)) - min(map(len, chunks)) <= 1

@@ -136,6 +136,20 @@ def test_an_expression_keeps_its_meaning_under_other_names(names: tuple[str, str
     assert float(bound.data[0].params[0]) == pytest.approx(0.25)
 
 
+def test_names_that_the_canonical_form_uses_are_names_like_others() -> None:
+    """In angles of several parameters too, and in another order than the canonical one."""
+
+    def woven(*names: str) -> QuantumCircuit:
+        first, second, third = map(Parameter, names)
+        circuit = QuantumCircuit(1, global_phase=first + second * third)
+        circuit.rx(third, 0)
+        circuit.ry(first + second * third, 0)
+        circuit.rz(first - second, 0)
+        return circuit
+
+    assert digest_of(woven("p0", "p1", "p2")) == digest_of(woven("x", "y", "z"))
+
+
 def test_a_phase_is_taken_modulo_a_whole_turn() -> None:
     """Otherwise phases that gates add up would hide equal circuits from each other."""
     assert digest_of(QuantumCircuit(1, global_phase=0.0)) == digest_of(

@@ -1,7 +1,12 @@
 """A batch in the store: what waits, what is in flight, and each item's end, whoever writes it and however often."""
 
+import asyncio
+import threading
+import time
 from array import array
 from typing import Any
+
+from sqlalchemy import Connection, text
 
 from qurable.contracts.batches import BatchState
 from qurable.contracts.errors import ErrorDocument
@@ -14,12 +19,13 @@ ID = "lab-batch-1"
 DONE = Ended(
     State.COMPLETED, "aer", Bill(durations=Durations(run=6.0), qpu_seconds=3.0, price=1.5, currency="USD")
 )
+CANCELLED = ErrorDocument(code="JobCancelled", message="called off")
 FAILED = Ended(State.FAILED, error=ErrorDocument(code="ExecutionFailed", message="no"))
 
 
 def group(lines: range, *, priority: int = 3, deadline: float | None = None) -> dict[str, Any]:
     """As `circuits.batch_file.read_batch` gives it."""
-    items = [[line, "", "{}", line, array("d", [float(line)]).tobytes()] for line in lines]
+    items = [[line, "", "{}", line, array("d", [float(line)]).tobytes(), ""] for line in lines]
     return {
         "request": f"request of {lines}",
         "alone": False,
@@ -36,8 +42,8 @@ async def taken_in(database: Database, *groups: dict[str, Any]) -> None:
     )
 
 
-async def take(database: Database, most: int = 50) -> list[Chunk]:
-    return await database.write(batches.take, ID, most)
+async def take(database: Database, most: int = 50, owner: str = "first") -> list[Chunk]:
+    return await database.write(batches.take, ID, owner, most)
 
 
 async def end(database: Database, chunk: Chunk, ended: Ended) -> None:
@@ -134,13 +140,13 @@ async def test_a_rerun_runs_what_has_no_answer_and_that_once(database: Database)
 
     for _ in range(2):
         await database.write(batches.run_again, ID, "second")
-    (again,) = await take(database)
+    (again,) = await take(database, owner="second")
     status = await database.read(batches.status, ID)
     await end(database, again, FAILED)
     await database.write(batches.run_again, ID, "second")
-    none = await take(database)
+    none = await take(database, owner="second")
     await database.write(batches.run_again, ID, "third")
-    (third,) = await take(database)
+    (third,) = await take(database, owner="third")
     await end(database, third, DONE)
     report = await database.write(batches.end, ID, cancelled=False)
     told = await database.read(batches.ended_items, ID, 5, 100)
@@ -157,15 +163,67 @@ async def test_what_waits_is_called_off_and_what_flies_is_not(database: Database
     """Jobs in flight are cancelled by whoever can, and end by themselves."""
     await taken_in(database, group(range(1, 3)), group(range(3, 5)))
     (flying,) = await take(database, 1)
-    word = ErrorDocument(code="JobCancelled", message="called off")
 
-    for _ in range(2):
-        await database.write(batches.call_off, ID, word)
+    left = [await database.write(batches.call_off, ID, "lab", "body", CANCELLED) for _ in range(2)]
+    none = await take(database)
     told = await database.read(batches.ended_items, ID, 0, 100)
     await end(database, flying, DONE)
     report = await database.write(batches.end, ID, cancelled=True)
 
+    assert left == [[flying], [flying]]
+    assert none == [flying]
     assert {item.state for _, item in told} == {State.CANCELLED}
     assert len(told) == 2
     assert report.state is BatchState.CANCELLED
     assert report.counts == {State.CANCELLED: 2, State.COMPLETED: 2}
+
+
+async def test_what_is_being_called_off_is_not_taken_meanwhile(database: Database) -> None:
+    """A turn that starts jobs and a cancellation that calls them off meet at the batch's row, and one waits for the other."""
+    await taken_in(database, group(range(1, 3)))
+    called_off = threading.Event()
+
+    def call_off(connection: Connection) -> None:
+        batches.call_off(connection, ID, "lab", "body", CANCELLED)
+        called_off.set()
+        if not database.is_sqlite:  # which has one writer
+            _until_somebody_waits(connection)
+
+    calling_off = asyncio.create_task(database.write(call_off))
+    await asyncio.to_thread(called_off.wait)
+    taken = await take(database)
+    await calling_off
+
+    assert taken == []
+    assert await database.read(batches.in_flight, ID) == []
+
+
+def _until_somebody_waits(connection: Connection) -> None:
+    """Until another transaction wants a lock that this one has."""
+    for _ in range(3000):
+        if connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one():
+            return
+        time.sleep(0.01)
+    raise AssertionError("nobody waits")
+
+
+async def test_lines_that_were_read_too_late_are_not_taken_in(database: Database) -> None:
+    """A batch that was cancelled while its lines were being read would run for ever in the store."""
+    left = await database.write(batches.call_off, ID, "lab", "body", CANCELLED)
+    await taken_in(database, group(range(1, 3)))
+    status = await database.read(batches.status, ID)
+
+    assert left == []
+    assert status is not None
+    assert (status.state, status.items, await take(database)) == (BatchState.CANCELLED, 0, [])
+
+
+async def test_an_execution_goes_on_with_what_another_has_begun(database: Database) -> None:
+    """One that was removed, or that a Temporal restored from before has never heard of."""
+    await taken_in(database, group(range(1, 3)))
+
+    none = await take(database, owner="another")
+    await database.write(batches.claim, ID, "another")
+
+    assert none == []
+    assert len(await take(database, owner="another")) == 1

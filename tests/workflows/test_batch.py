@@ -140,6 +140,37 @@ def item_job(a: float) -> Any:
     return sample((ANSATZ, {"a": a, "b": 0.2}), shots=10, backend="aer")
 
 
+async def test_what_differs_in_names_formatting_and_angles_runs_as_one_circuit(service: Service) -> None:
+    """And gives the counts of jobs of their own, under the names of its own registers."""
+    numbers = STATE.replace("input float a;\ninput float b;\n", "")
+    renamed = ANSATZ.replace("(a)", "(theta)").replace("float a", "float theta").replace("c;", "read;")
+    renamed = renamed.replace("c =", "// the same\nread =")
+    written = [
+        numbers.replace("(a)", f"({0.1 + 0.2 * at})").replace("(b)", f"({0.3 * at})")
+        + f"c{at} = measure q;\n"
+        for at in range(1, 6)
+    ]
+    written = [text.replace("] c;", f"] c{at};") for at, text in enumerate(written, 1)]
+    turned = numbers.replace("(a)", "(pi/2)").replace("(b)", "(pi)") + "c = measure q;\n"
+    jobs = [
+        *(sample((text, {}), shots=300, backend="aer") for text in written),
+        sample((ANSATZ, {"a": 0.7, "b": 0.9}), shots=300, backend="aer"),
+        sample((renamed, {"theta": 1.7, "b": 1.9}), shots=300, backend="aer"),
+        sample((turned, {}), shots=300, backend="aer"),
+    ]
+
+    batch = await service.qurable.batch(jobs)
+    found, report = await ended(batch), await batch.report()
+
+    assert (report.state, report.groups, report.chunks) == (BatchState.COMPLETED, 3, 3)
+    for at, job in enumerate(jobs):
+        alone = await service.run(job.model_copy(update={"key": f"alone {at}", "seed": found[at].seed}))
+        (ours,), (own,) = found[at].results, alone.results
+        assert ours.kind == own.kind == "sample"
+        assert [register.name for register in ours.registers] == [register.name for register in own.registers]
+        assert found[at].counts() == alone.counts()
+
+
 async def test_a_cancelled_batch_cancels_its_jobs(service: Service) -> None:
     """They are executions of their own. One waits for a stage of its caller's that nobody runs."""
     hook = {"before": {"activity": "never", "task_queue": "nobody"}}
@@ -159,5 +190,24 @@ async def test_a_cancelled_batch_cancels_its_jobs(service: Service) -> None:
     assert (await service.qurable.status(waiting.id)).state is State.CANCELLED
 
 
-async def _accepted(service: Service) -> Any:
-    return await service.qurable.list(project="cancelled", states=[State.ACCEPTED])
+async def test_a_job_that_was_terminated_is_not_run_again_until_somebody_asks(service: Service) -> None:
+    """Whoever terminated it in Temporal wanted it to end; its items say so, and its halves are not tried."""
+    hook = {"before": {"activity": "never", "task_queue": "nobody"}}
+    job = sample(ANSATZ, hooks=hook, backend="aer")
+    batch = await service.qurable.batch([item_job(0.1), job], project="terminated")
+    items = aiter(batch.results())
+    await anext(items)
+
+    (waiting,) = await until("the other job is accepted", lambda: _accepted(service, "terminated"))
+    await service.temporal.get_workflow_handle(waiting.id).terminate(reason="not tonight")
+    (terminated,) = [found async for found in items]
+    report = await batch.report()
+
+    assert (terminated.state, terminated.job_id) == (State.CANCELLED, waiting.id)
+    assert terminated.error is not None
+    assert terminated.error.message.endswith("was terminated: not tonight")
+    assert (report.state, report.chunks) == (BatchState.PARTIAL, 2)
+
+
+async def _accepted(service: Service, project: str = "cancelled") -> Any:
+    return await service.qurable.list(project=project, states=[State.ACCEPTED])
