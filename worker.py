@@ -20,6 +20,7 @@ from activities.batch_lines import BatchLines
 from activities.batches import Batches
 from activities.change import DecideChange
 from activities.checkpoint import Checkpoints, Failpoint, Journal, NoJournal, no_failpoint
+from activities.comparisons import Comparisons
 from activities.entanglement import Probing
 from activities.fetch import Fetch
 from activities.finish import Finish
@@ -75,6 +76,7 @@ from store.database import Database
 from store.ledger import StoreLedger
 from store.shelf import StoreShelf
 from workflows.batch import Batch
+from workflows.comparison import Comparison
 from workflows.hybrid_job import HybridJob
 from workflows.read_store import ReadStore
 from workflows.reconciler import Reconciler
@@ -86,6 +88,7 @@ from workflows.variational import Variational
 
 WORKFLOWS = (
     Batch,
+    Comparison,
     HybridJob,
     ReadStore,
     Reconciler,
@@ -240,6 +243,9 @@ def _activities(
         database, shelf, BatchLines(compiling, settings.source_limits), client, checkpoints.failpoint
     )
     fires = Fires(database, shelf, settings.exports_folder, search_attributes=search_attributes)
+    comparing = Comparisons(
+        database, shelf, registry, compiling, checkpoints.failpoint, search_attributes=search_attributes
+    )
     iterations = Iterations(
         database,
         compiling,
@@ -280,6 +286,10 @@ def _activities(
             fires.tally_fire,
             shadows.plan_shadow,
             shadows.compare_shadow,
+            comparing.begin_comparison,
+            comparing.leg_request,
+            comparing.judge_leg,
+            comparing.end_comparison,
         ),
         Queue.COMPILE: (iterations.begin_loop, validate.validate, plan_route.plan_route, transpile.transpile),
         Queue.SIM: (waiting.await_done, iterations.iterate, loop_reports.end_loop),

@@ -14,6 +14,7 @@ from backends.registry import Registry, not_here
 from qurable.contracts.approvals import Approvals
 from qurable.contracts.batches import BatchReport, BatchStatus, ItemPage
 from qurable.contracts.budgets import Budgets
+from qurable.contracts.comparisons import ComparisonReport
 from qurable.contracts.optimisations import Evaluation, OptimisationReport
 from qurable.contracts.reports import JobEvent, JobReport, JobSummary
 from qurable.contracts.results import Results
@@ -24,7 +25,7 @@ from qurable.contracts.targets import AnswerKind, TargetSnapshot
 from qurable.contracts.why import Why
 from qurable.errors import JobNotFound, RequestRejected, TargetUnavailable
 from qurable.names import Activity
-from store import approvals, catalogue, jobs, optimisations, rollout, standings
+from store import approvals, catalogue, comparisons, jobs, optimisations, rollout, standings
 from store.database import Database
 from store.shelf import StoreShelf
 
@@ -68,6 +69,7 @@ class ReadStore:
         | BatchReport
         | ItemPage
         | OptimisationReport
+        | ComparisonReport
         | tuple[Evaluation, ...]
         | Why
         | Results
@@ -104,6 +106,8 @@ class ReadStore:
                 return await batch_items.report(self._database, request.job_id)
             case "loop":
                 return await self._loop(request.job_id)
+            case "comparison":
+                return await self._comparison(request.job_id)
             case "evaluations":
                 return await self._database.read(optimisations.evaluations, request.job_id, request.after)
             case "events":
@@ -130,6 +134,12 @@ class ReadStore:
         report = await self._database.read(optimisations.find_report, loop_id)
         if report is None:
             raise JobNotFound(f"the store has no loop {loop_id!r} that has ended")
+        return report
+
+    async def _comparison(self, identity: str) -> ComparisonReport:
+        report = await self._database.read(comparisons.find_report, identity)
+        if report is None:
+            raise JobNotFound(f"the store has no comparison {identity!r} that has ended")
         return report
 
     async def _known(self, job_id: str) -> None:

@@ -63,11 +63,11 @@ def difference_of(number: int, answer: Result, shadow: Result, *, seed: int) -> 
         ]
         return _told(number, "sample", counts_differ(tables[:_TABLES], seed=seed)) if tables else None
     if isinstance(answer, EstimateResult) and isinstance(shadow, EstimateResult):
-        here, there = _values(shadow), _values(answer)
+        here, there = values_of(shadow), values_of(answer)
         if not here:
             return None
         told = _told(number, "estimate", values_differ(here, there))
-        return told.model_copy(update={"deviations": _deviations(here[:_SHOWN], there[:_SHOWN])})
+        return told.model_copy(update={"deviations": deviations_of(here[:_SHOWN], there[:_SHOWN])})
     raise ValueError(f"pub {number} was sampled at one place and estimated at the other")
 
 
@@ -87,13 +87,15 @@ def _told(number: int, kind: Any, drift: Drift) -> PubDifference:
     )
 
 
-def _values(result: EstimateResult) -> list[tuple[float, float]]:
+def values_of(result: EstimateResult) -> list[tuple[float, float]]:
+    """Each value with its standard error, the first ones of many."""
     return list(zip(result.evs.values, result.stds.values, strict=True))[:_VALUES]
 
 
-def _deviations(
+def deviations_of(
     here: Sequence[tuple[float, float]], there: Sequence[tuple[float, float]]
 ) -> tuple[float | None, ...]:
+    """What values differ by from others, in units of both standard errors together; None where there is no error bar."""
     deviations = []
     for (value, error), (other, other_error) in zip(here, there, strict=True):
         spread = math.hypot(error, other_error)

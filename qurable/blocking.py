@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Self, TypeVar, overload
 
 from qurable.client import Job, Qurable
+from qurable.comparing import Comparison
 from qurable.contracts.approvals import Approvals, Decision
 from qurable.contracts.budgets import BudgetChange, Budgets
+from qurable.contracts.comparisons import ComparisonReport
 from qurable.contracts.reports import JobEvent, JobReport, JobStatus, JobSummary, State
 from qurable.contracts.results import Results
 from qurable.contracts.rollout import Rollout, RolloutChange
@@ -79,6 +81,21 @@ class BlockingQurable:
                 yield self._wait(_next(stream))
             except StopAsyncIteration:
                 return
+
+    def compare(self, work: Any, *, on: Sequence[str], **options: Any) -> ComparisonReport:
+        """Ask several places the same and wait for the report; see `Qurable.compare`."""
+        return self._wait(self._compared(self._client.compare(work, on=on, **options)))
+
+    def hedge(self, work: Any, *, on: Sequence[str], after: Any = "30s", **options: Any) -> ComparisonReport:
+        """Keep the first good answer of several places and wait for the report; see `Qurable.hedge`."""
+        return self._wait(self._compared(self._client.hedge(work, on=on, after=after, **options)))
+
+    def comparison(self, comparison_id: str) -> ComparisonReport:
+        """The report of a comparison or hedged run by its id, waiting for it; see `Qurable.attach_comparison`."""
+        return self._wait(self._client.attach_comparison(comparison_id).report())
+
+    async def _compared(self, starting: Coroutine[Any, Any, Comparison]) -> ComparisonReport:
+        return await (await starting).report()
 
     def cancel(self, job_id: str) -> None:
         """Cancel a job; see `Qurable.cancel`."""

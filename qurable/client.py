@@ -19,10 +19,12 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from qurable.batches import Batch, run_again, start_batch
+from qurable.comparing import Comparison, as_comparison, start_comparison
 from qurable.contracts.approvals import Approvals, Decision
 from qurable.contracts.base import Contract
 from qurable.contracts.batches import OnError
 from qurable.contracts.budgets import BudgetChange, Budgets
+from qurable.contracts.comparisons import Comparison as ComparisonRequest
 from qurable.contracts.jobs import JobHead
 from qurable.contracts.reports import JobEvent, JobReport, JobStatus, JobSummary, State
 from qurable.contracts.results import Results
@@ -195,6 +197,45 @@ class Qurable:
     def attach_loop(self, loop_id: str) -> Loop:
         """A variational loop by its id, whoever started it."""
         return Loop(loop_id, self.temporal, self._read)
+
+    async def compare(self, work: Any, *, on: Sequence[str], **options: Any) -> Comparison:
+        """Ask several places the same, or find the comparison that its key already started.
+
+        Args:
+            work: A job, or something to sample; its backend is not looked at.
+            on: The places, each once.
+            **options: `decide`, `classical` and `fallback` of a `Comparison`, and fields of the job.
+
+        Raises:
+            RequestRejected: Naming the field.
+            KeyReused: The key belongs to another request, or to other places.
+            ServiceUnreachable: Temporal does not answer.
+        """
+        return await self.start_comparison(as_comparison(work, on, **options))
+
+    async def hedge(self, work: Any, *, on: Sequence[str], after: Any = "30s", **options: Any) -> Comparison:
+        """Ask one place, and the next one too where that has no good answer in time; the losers are withdrawn.
+
+        Args:
+            work: As for `compare`.
+            on: The places in the order in which they are asked, each once.
+            after: How long a place has before the next one is asked too: seconds, a `timedelta`, or such as `30s`, `5min`.
+            **options: `fallback` of a `Comparison`, and fields of the job.
+
+        Raises:
+            RequestRejected: Naming the field.
+            KeyReused: The key belongs to another request, or to other places.
+            ServiceUnreachable: Temporal does not answer.
+        """
+        return await self.start_comparison(as_comparison(work, on, after=after, **options))
+
+    async def start_comparison(self, asked: ComparisonRequest) -> Comparison:
+        """Start a comparison or hedged run that is written down already; see `compare` and `hedge`."""
+        return await start_comparison(self.temporal, self._read, asked)
+
+    def attach_comparison(self, comparison_id: str) -> Comparison:
+        """A comparison or hedged run by its id, whoever started it."""
+        return Comparison(comparison_id, self.temporal, self._read)
 
     async def _start(self, job: AnyJob) -> None:
         head = JobHead.of(job)

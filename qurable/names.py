@@ -7,6 +7,7 @@ the workflows and a line in the changelog.
 from enum import StrEnum
 
 BATCH = "Batch"
+COMPARISON = "Comparison"
 HYBRID_JOB = "HybridJob"
 READ_STORE = "ReadStore"
 RECONCILE = "Reconciler"
@@ -27,6 +28,7 @@ RECONCILER_SCHEDULE = "qurable-reconciler"
 
 BACKENDS_GROUP = "qurable.backends"
 COMMANDS_GROUP = "qurable.commands"
+DECISIONS_GROUP = "qurable.decisions"
 
 NAMESPACE_RETENTION_DAYS = 30
 
@@ -97,6 +99,10 @@ class Activity(StrEnum):
     DUE = "due"
     DUE_REQUEST = "due_request"
     TALLY_FIRE = "tally_fire"
+    BEGIN_COMPARISON = "begin_comparison"
+    LEG_REQUEST = "leg_request"
+    JUDGE_LEG = "judge_leg"
+    END_COMPARISON = "end_comparison"
 
 
 class Attribute(StrEnum):

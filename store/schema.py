@@ -16,7 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0010"
+REVISION = "0014"
 """The migration these tables stand for; a test compares it with the newest one."""
 
 metadata = MetaData(
@@ -517,4 +517,22 @@ iterations = Table(
     Column("value", LargeBinary, nullable=False),
     Column("error", LargeBinary, nullable=False),
     Column("seconds", Float, nullable=False),
+)
+
+comparisons = Table(
+    "comparisons",
+    metadata,
+    Column("id", String(80), primary_key=True),
+    Column("project", String(40), nullable=False),
+    Column("body_hash", _HASH, nullable=False),
+    # First run id of the execution that owns it.
+    Column("owner", String(80), nullable=False),
+    Column("state", String(24), nullable=False),
+    # Artifact of what is asked.
+    Column("request", _HASH, nullable=False),
+    # Deflated JSON; null until it ends.
+    Column("report", LargeBinary),
+    Column("began_at", DateTime(timezone=True), nullable=False),
+    Column("ended_at", DateTime(timezone=True)),
+    Index("ix_comparisons_project_began", "project", "began_at"),
 )

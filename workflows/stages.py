@@ -15,6 +15,14 @@ from temporalio.exceptions import ActivityError, RetryState
 from qurable.contracts.approvals import Approval
 from qurable.contracts.batches import BatchCall, BatchHead, BatchReport, BatchStatus
 from qurable.contracts.budgets import BudgetChange
+from qurable.contracts.comparisons import (
+    BeginComparison,
+    ComparisonPlan,
+    ComparisonReport,
+    EndComparison,
+    Judged,
+    Leg,
+)
 from qurable.contracts.executions import JobRef
 from qurable.contracts.fires import Due, DueCall, DueJob, FireReport, TallyCall
 from qurable.contracts.jobs import Hook, Limits
@@ -58,6 +66,9 @@ _UNDO = timedelta(hours=24)
 _FETCH_AT_LAST = timedelta(days=7)
 """A result that is paid for is asked for again for as long as this, while its place does not answer."""
 
+
+_TO_COMPARE = timedelta(minutes=15)
+"""Its children have their own limits, which are shorter together."""
 
 _ITERATION = timedelta(days=7)
 """An iteration of a loop takes the time it takes; a silent worker is noticed by its heartbeat."""
@@ -575,6 +586,63 @@ async def end_loop(call: EndLoop, heartbeat: timedelta) -> OptimisationReport:
         summary="make the loop's report",
         start_to_close_timeout=_ITERATION,
         heartbeat_timeout=heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def begin_comparison(call: BeginComparison, body: RawValue) -> ComparisonPlan:
+    """Make the jobs of a comparison, or find those that it was given first."""
+    return await _run(
+        Activity.BEGIN_COMPARISON,
+        call,
+        body,
+        returns=ComparisonPlan,
+        activity_id="begin_comparison",
+        summary="make each place's job",
+        start_to_close_timeout=_FIRST.compile,
+        heartbeat_timeout=_FIRST.heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def leg_request(leg: Leg) -> RawValue:
+    """The request of a leg's job, unread."""
+    return await _run(
+        Activity.LEG_REQUEST,
+        leg.request,
+        returns=RawValue,
+        activity_id=f"request-{leg.head.id}",
+        summary=f"request for {leg.place}",
+        start_to_close_timeout=_FIRST.stage,
+        heartbeat_timeout=_FIRST.heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def judge_leg(leg: Leg) -> Judged:
+    """Whether a leg's answer is good enough to be taken."""
+    return await _run(
+        Activity.JUDGE_LEG,
+        leg,
+        returns=Judged,
+        activity_id=f"judge-{leg.head.id}",
+        summary=f"judge the answer of {leg.place}",
+        start_to_close_timeout=_FIRST.stage,
+        heartbeat_timeout=_FIRST.heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def end_comparison(call: EndComparison) -> ComparisonReport:
+    """Put a comparison together and keep its report."""
+    return await _run(
+        Activity.END_COMPARISON,
+        call,
+        returns=ComparisonReport,
+        activity_id="end_comparison",
+        summary="compare, decide, record",
+        start_to_close_timeout=_TO_COMPARE,
+        heartbeat_timeout=_FIRST.heartbeat,
         retry_policy=PATIENT,
     )
 

@@ -15,6 +15,7 @@ from qurable.cli.approve import approve
 from qurable.cli.batch import batch
 from qurable.cli.budget import budget
 from qurable.cli.command import with_service
+from qurable.cli.compare import compare, hedge
 from qurable.cli.optimize import loop, optimize
 from qurable.cli.options import File, JobId, Json, Shots, Strict, Wishes, with_wishes
 from qurable.cli.rollout import rollout
@@ -82,6 +83,12 @@ def submit(file: File, wishes: Wishes, json: Json = False) -> None:
 
 
 app.command(epilog="example: qurable batch jobs.jsonl --follow")(batch)
+
+
+app.command(epilog="example: qurable compare bell.qasm --on aer,fake_torino,classical --shots 4000")(compare)
+
+
+app.command(epilog="example: qurable hedge bell.qasm --on ibm:torino,aer --after 30s")(hedge)
 
 
 app.command(epilog="example: qurable route bell.qasm --backend ibm:torino --shots 4000")(route)

@@ -93,9 +93,14 @@ def report(found: JobReport, *, json: bool) -> None:
     if json:
         _print_json(found.document())
         return
+    results(found)
+    _facts(found)
+
+
+def results(found: JobReport) -> None:
+    """The results of a report, drawn."""
     for number, result in enumerate(found.results):
         _result(number, result)
-    _facts(found)
 
 
 def unfinished(found: JobStatus, results: Results, *, json: bool) -> None:

@@ -1,0 +1,180 @@
+"""One leg of a comparison: its job as a child, joined again where it runs already, withdrawn with the end waited for."""
+
+from datetime import timedelta
+from typing import Any, Literal
+
+from temporalio import workflow
+from temporalio.common import Priority, RawValue
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    ChildWorkflowError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
+
+from qurable.contracts.comparisons import ComparisonHead, Leg, LegEnd, LegStatus
+from qurable.contracts.errors import ErrorDocument
+from qurable.errors import BY_CODE, InternalError, JobCancelled
+from qurable.names import HYBRID_JOB, Queue
+from qurable.temporal.attributes import first_attributes
+from qurable.temporal.in_workflow import MEMO_BODY
+from workflows import stages
+from workflows.failures import document_of
+
+_ASK_AGAIN = timedelta(seconds=1)
+_ASK_AGAIN_AT_MOST = timedelta(minutes=5)
+
+Standing = Literal["waiting", "running", "withdrawing", "ended", "not started"]
+
+
+class LegRun:
+    """A leg, from before it is started until its job is known to have ended.
+
+    A job that runs already, left by an execution that continued as new or was reset, is joined: started again under its
+    id, it refuses while it runs, and once it has ended gives the end that is recorded.
+
+    Args:
+        leg: The place and its job.
+        head: Of the comparison.
+        search_attributes: Whether the server knows this project's.
+        end: How it ended, where an earlier execution has seen that.
+    """
+
+    def __init__(
+        self, leg: Leg, head: ComparisonHead, *, search_attributes: bool, end: LegEnd | None = None
+    ) -> None:
+        self.leg = leg
+        self.end = end
+        self._head = head
+        self._search_attributes = search_attributes
+        self._withdrawing = False
+        self._begun = False
+
+    @property
+    def place(self) -> str:
+        """Its name."""
+        return self.leg.place
+
+    def withdraw(self) -> None:
+        """Tell it to stop; `run` returns once its job has."""
+        self._withdrawing = True
+
+    @property
+    def withdrawing(self) -> bool:
+        """Whether it was told to stop."""
+        return self._withdrawing
+
+    async def run(self) -> None:
+        """Return once the job has ended, however; or at once where it is withdrawn before it is started."""
+        if self.end is None:
+            self.end = await self._ended()
+
+    async def _ended(self) -> LegEnd:
+        if self._withdrawing:
+            return LegEnd(place=self.place, started=False)
+        self._begun = True
+        try:
+            body = await stages.leg_request(self.leg)
+            if self._withdrawing:  # told so before there was anything to stop
+                return LegEnd(place=self.place, started=False)
+            error = await self._run_or_join(body)
+            if error is not None or not self._head.first_good:
+                return LegEnd(place=self.place, withdrawn=self._withdrawing, error=error)
+            found = await stages.judge_leg(self.leg)
+        except ActivityError as failure:
+            return LegEnd(place=self.place, withdrawn=self._withdrawing, error=document_of(failure))
+        return LegEnd(place=self.place, good=found.good, because=found.because, withdrawn=self._withdrawing)
+
+    async def _run_or_join(self, body: RawValue) -> ErrorDocument | None:
+        """Why the job ended without an answer; None where it has one."""
+        pause, told = _ASK_AGAIN, False
+        while True:
+            try:
+                child = await self._start(body)
+            except WorkflowAlreadyStartedError:
+                if self._withdrawing and not told:
+                    told = await self._tell()
+                await self._wait(pause, told=told)
+                pause = _ASK_AGAIN if told else min(2 * pause, _ASK_AGAIN_AT_MOST)
+                continue
+            return await self._followed(child)
+
+    async def _followed(self, child: Any) -> ErrorDocument | None:
+        """Why a child ended without an answer; it is told to stop where the leg is."""
+        await workflow.wait_condition(lambda: child.done() or self._withdrawing)
+        if not child.done():
+            child.cancel()
+        try:
+            await workflow.wait([child])
+            child.result()
+        except ChildWorkflowError as failure:
+            return self._error_of(failure)
+        return None
+
+    async def _start(self, body: RawValue) -> Any:
+        """The child's handle, once Temporal says that it has begun.
+
+        Those of a hedged run are told to stop where their parent is closed; those of a comparison go on, and are joined.
+        """
+        head = self.leg.head
+        policy = workflow.ParentClosePolicy
+        return await workflow.start_child_workflow(
+            HYBRID_JOB,
+            args=[head, body],
+            id=head.id,
+            task_queue=Queue.WORKFLOWS,
+            result_type=RawValue,
+            memo={MEMO_BODY: head.body_hash},
+            search_attributes=first_attributes(head) if self._search_attributes else None,
+            parent_close_policy=policy.ABANDON if self._head.after is None else policy.REQUEST_CANCEL,
+            cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
+            static_summary=f"{head.kind} · {self._head.id} · asked for {head.asked}",
+            priority=Priority(priority_key=head.priority, fairness_key=head.project),
+        )
+
+    async def _tell(self) -> bool:
+        """Cancel a job that is somebody else's child; one that has just ended gives its end the next time."""
+        try:
+            await workflow.get_external_workflow_handle(self.leg.head.id).cancel()
+        except ApplicationError as failure:
+            workflow.logger.info("job %s is not there to be cancelled: %s", self.leg.head.id, failure)
+        return True
+
+    async def _wait(self, pause: timedelta, *, told: bool) -> None:
+        """Until it is worth asking again."""
+        try:
+            await workflow.wait_condition(
+                lambda: self._withdrawing and not told,
+                timeout=pause,
+                timeout_summary=f"join {self.leg.head.id}",
+            )
+        except TimeoutError:
+            return
+
+    def _error_of(self, failure: ChildWorkflowError) -> ErrorDocument:
+        cause, job_id = failure.cause, self.leg.head.id
+        if is_cancelled_exception(failure):
+            return JobCancelled(f"job {job_id!r} was cancelled before it had an answer").document()
+        if isinstance(cause, ApplicationError) and cause.type in BY_CODE and cause.details:
+            return ErrorDocument.model_validate(cause.details[0])
+        return InternalError(f"job {job_id!r} ended with: {cause or failure}").document()
+
+    def status(self) -> LegStatus:
+        """Where it stands."""
+        end = self.end
+        because = "" if end is None else (end.because if end.error is None else end.error.message)
+        return LegStatus(
+            place=self.place,
+            job_id=self.leg.head.id,
+            state=self._standing(),
+            good=None if end is None else end.good,
+            because=because,
+        )
+
+    def _standing(self) -> Standing:
+        if self.end is not None:
+            return "ended" if self.end.started else "not started"
+        if self._withdrawing:
+            return "withdrawing"
+        return "running" if self._begun else "waiting"
