@@ -29,6 +29,8 @@ from activities.health import HealthWatch
 from activities.iterations import Iterations
 from activities.loop_references import LoopReferences
 from activities.loop_reports import LoopReports
+from activities.loop_sessions import LoopSessions
+from activities.loop_turns import LoopTurns
 from activities.owners import TemporalOwners
 from activities.places import Patience, Places
 from activities.plan_route import PlanRoute
@@ -232,6 +234,7 @@ def _activities(
     caretaking = Caretaking(client, settings.reconcile_every, ReconcileCall(heartbeat=settings.heartbeat))
     submit = Submit(checkpoints, shelf, registry, settings.capacity_bytes, caretaking.begin)
     sessions = Sessions(checkpoints, shelf, registry, caretaking.begin)
+    loop_sessions = LoopSessions(database, registry)
     waiting = Waiting(checkpoints, registry, Pacing(settings.poll_shortest, settings.poll_longest))
     fetch = Fetch(checkpoints, registry)
     post_process = PostProcess(checkpoints, shelf, compiling)
@@ -254,8 +257,10 @@ def _activities(
         settings.source_limits,
         LoopReferences(compiling, engine.admission),
         settings.heartbeat,
+        registry,
     )
-    loop_reports = LoopReports(database, engine.pool)
+    loop_turns = LoopTurns(database, shelf, engine.pool)
+    loop_reports = LoopReports(database, shelf, engine.pool)
     reading = ReadStoreActivity(
         database, shelf, registry, Preview(validate, plan_route), watch, checkpoints.failpoint
     )
@@ -292,7 +297,13 @@ def _activities(
             comparing.end_comparison,
         ),
         Queue.COMPILE: (iterations.begin_loop, validate.validate, plan_route.plan_route, transpile.transpile),
-        Queue.SIM: (waiting.await_done, iterations.iterate, loop_reports.end_loop),
+        Queue.SIM: (
+            waiting.await_done,
+            iterations.iterate,
+            loop_reports.end_loop,
+            loop_turns.turn,
+            loop_turns.last,
+        ),
         Queue.CLASSICAL: (waiting.await_done,),
         Queue.GPU: (waiting.await_done,),
         Queue.SUBMIT: (submit.submit,),
@@ -303,6 +314,7 @@ def _activities(
             fetch.fetch,
             withdraw.withdraw,
             sessions.close_session,
+            loop_sessions.leave,
             reconcile.reconcile,
             batching.advance,
             batching.cancel,

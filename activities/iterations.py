@@ -12,11 +12,13 @@ from activities.boundary import beat, speaks_temporal
 from activities.loop_chunks import chunk_limits, chunk_payload, state_bytes
 from activities.loop_log import best, curve, spent
 from activities.loop_references import LoopReferences
+from backends.registry import Registry
 from circuits.source import SourceLimits
 from isolation.admission import Admission, Waiting
 from isolation.limits import MIB, Limits
 from isolation.pool import ChildPool
 from qurable.backend import StillWaiting
+from qurable.contracts.loop_places import IN_CHUNKS
 from qurable.contracts.optimisations import (
     BeginLoop,
     Chunk,
@@ -26,9 +28,9 @@ from qurable.contracts.optimisations import (
     PreparedLoop,
     StopReason,
 )
-from qurable.errors import InternalError, JobNotFound, JobTooLarge, UnsupportedCircuit
+from qurable.errors import InternalError, JobNotFound, JobTooLarge
 from qurable.names import Activity
-from store import optimisations
+from store import loop_jobs, optimisations
 from store.database import Database
 from store.optimisations import Block
 
@@ -36,7 +38,6 @@ CHUNK_SECONDS = 1.0
 """A change of a loop takes effect after as long as this, and Temporal has one activity for each."""
 
 _CURVE_PER_CHUNK = 10
-_BACKEND = "aer"
 _PREPARE_LIMITS = Limits(memory_bytes=1024 * MIB, wall_seconds=120.0)
 _AGAIN = timedelta(seconds=0.5)
 
@@ -52,6 +53,7 @@ class Iterations:
         limits: Of circuits.
         references: Asks classical solvers.
         heartbeat: A chunk whose worker is silent for this long is given to another.
+        registry: The backends.
     """
 
     def __init__(
@@ -63,7 +65,9 @@ class Iterations:
         limits: SourceLimits,
         references: LoopReferences,
         heartbeat: timedelta,
+        registry: Registry,
     ) -> None:
+        self._registry = registry
         self._database = database
         self._compiling = compiling
         self._simulating = simulating
@@ -79,6 +83,7 @@ class Iterations:
 
         Raises:
             RequestRejected: Something about the loop is not acceptable.
+            UnknownBackend: There is no such place.
             KeyReused: The key belongs to a loop with another body.
         """
         loop = call.loop
@@ -96,11 +101,8 @@ class Iterations:
         )
 
     async def _prepare(self, loop: Optimisation) -> PreparedLoop:
-        if loop.backend != _BACKEND:
-            raise UnsupportedCircuit(
-                f"loops run on backend {_BACKEND!r}, not on {loop.backend!r}: each iteration anywhere else is a job of its own; run the "
-                "loop on aer, and send its best point as a job"
-            )
+        for place in places_of(loop):
+            self._registry.get(place)
         document: str = await self._compiling.call(
             "circuits.loop_preparation:prepare_loop",
             {"loop": loop.model_dump_json(), "limits": vars(self._limits)},
@@ -109,7 +111,7 @@ class Iterations:
         )
         prepared = PreparedLoop.read(document)
         needed, capacity = state_bytes(prepared), self._admission.capacity_bytes
-        if needed > capacity:
+        if needed > capacity and IN_CHUNKS in places_of(loop):
             raise JobTooLarge(
                 f"the ansatz has {prepared.qubits} qubits and needs {needed / MIB:,.0f} MiB; this machine grants "
                 f"{capacity / MIB:,.0f} MiB at most: use fewer qubits, or a worker on a larger machine (QURABLE_MEMORY_MIB)",
@@ -157,7 +159,12 @@ class Iterations:
         try:
             answer = await self._simulating.call(
                 "isolation.loops:run_chunk",
-                {**chunk_payload(prepared, log), "shots": call.shots, "seconds": CHUNK_SECONDS},
+                {
+                    **chunk_payload(prepared, log),
+                    "shots": call.shots,
+                    "seconds": CHUNK_SECONDS,
+                    "finishing": call.finishing,
+                },
                 chunk_limits(prepared),
                 keep,
                 what="the iteration",
@@ -166,10 +173,11 @@ class Iterations:
             lease.release()
         stopped = answer["stopped_by"]
         return Chunk(
-            spent=spent(log, prepared.groups),
+            spent=spent(log, prepared.groups, await self._database.read(loop_jobs.cost, call.loop_id)),
             best=best(log, prepared.sense),
             curve=curve(log, prepared.sense, before, _CURVE_PER_CHUNK),
             stopped_by=None if stopped is None else StopReason(stopped),
+            finishing=answer["finishing"],
         )
 
     async def _prepared(self, loop_id: str) -> PreparedLoop:
@@ -177,3 +185,8 @@ class Iterations:
         if prepared is None:
             raise JobNotFound(f"the store has no loop {loop_id!r}")
         return prepared
+
+
+def places_of(loop: Optimisation) -> set[str]:
+    """Where a loop is to evaluate."""
+    return {loop.backend} if loop.finish is None else {loop.backend, loop.finish.backend}

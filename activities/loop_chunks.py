@@ -23,10 +23,18 @@ def chunk_limits(prepared: PreparedLoop) -> Limits:
     return Limits(state_bytes(prepared) + CHILD_OVERHEAD_BYTES, wall_seconds=_NO_LIMIT_SECONDS)
 
 
+def turn_limits() -> Limits:
+    """Bounds of a child that asks the optimiser and evaluates nothing."""
+    return Limits(_FIXED_BYTES + CHILD_OVERHEAD_BYTES, wall_seconds=_NO_LIMIT_SECONDS)
+
+
 def chunk_payload(prepared: PreparedLoop, log: Sequence[Block]) -> dict[str, Any]:
     """The loop, and its log so far."""
     return {
         "name": prepared.loop.id,
         "prepared": prepared.model_dump_json(),
-        "log": [{"sizes": list(block.sizes), "x": block.x, "values": block.values} for block in log],
+        "log": [
+            {"sizes": list(block.sizes), "x": block.x, "values": block.values, "backend": block.backend}
+            for block in log
+        ],
     }

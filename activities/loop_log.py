@@ -3,25 +3,61 @@
 from array import array
 from collections.abc import Iterator, Sequence
 
+from qurable.contracts.loop_places import Stretch
 from qurable.contracts.optimisations import Best, CurvePoint, Spent
 from qurable.contracts.problems import Sense
+from store.loop_jobs import Cost
 from store.optimisations import Block
 
 
-def spent(log: Sequence[Block], groups: int) -> Spent:
-    """What a loop has used so far; each of so many groups of observables is measured with its own shots."""
+def spent(log: Sequence[Block], groups: int, cost: Cost) -> Spent:
+    """What a loop has used so far; each of so many groups of observables is measured with its own shots.
+
+    Args:
+        log: So far.
+        groups: Of observables.
+        cost: Of its jobs.
+    """
     return Spent(
         iterations=log[-1].stop if log else 0,
         evaluations=sum(sum(block.sizes) for block in log),
         shots=sum((block.shots or 0) * groups * sum(block.sizes) for block in log),
         seconds=sum(block.seconds for block in log),
+        jobs=cost.jobs,
+        qpu_seconds=cost.qpu_seconds,
+        prices=cost.prices,
     )
 
 
-def best(log: Sequence[Block], sense: Sense) -> Best | None:
-    """The best of all evaluations, the first of several; None before there is one."""
-    chosen = None
+def stretches(log: Sequence[Block], groups: int, sense: Sense) -> tuple[Stretch, ...]:
+    """Which iterations were where, in order."""
+    choose = max if sense is Sense.MAXIMIZE else min
+    found: list[Stretch] = []
     for block in log:
+        evaluations, value = sum(block.sizes), choose(array("d", block.values))
+        if not found or found[-1].backend != block.backend:
+            found.append(
+                Stretch(backend=block.backend, first=block.first, iterations=0, evaluations=0, best=value)
+            )
+        last = found[-1]
+        found[-1] = last.model_copy(
+            update={
+                "iterations": last.iterations + len(block.sizes),
+                "evaluations": last.evaluations + evaluations,
+                "shots": last.shots + (block.shots or 0) * groups * evaluations,
+                "best": choose(last.best, value),
+            }
+        )
+    return tuple(found)
+
+
+def best(log: Sequence[Block], sense: Sense) -> Best | None:
+    """The best of the evaluations at the place of the last one, the first of several; None before there is one.
+
+    Values of two places are not compared: the best of a simulator's would always be better than hardware's.
+    """
+    chosen = None
+    for block in _of_last_place(log):
         values = array("d", block.values)
         value = (max if sense is Sense.MAXIMIZE else min)(values)
         if chosen is None or _better(value, chosen[0], sense):
@@ -36,6 +72,18 @@ def best(log: Sequence[Block], sense: Sense) -> Best | None:
         error=array("d", block.errors)[at],
         x=tuple(x[at * width : (at + 1) * width]),
     )
+
+
+def _of_last_place(log: Sequence[Block]) -> Sequence[Block]:
+    """The blocks that follow the last change of place, or between exact values and shots."""
+    begin = len(log)
+    while begin and _place(log[begin - 1]) == _place(log[-1]):
+        begin -= 1
+    return log[begin:]
+
+
+def _place(block: Block) -> tuple[str, bool]:
+    return block.backend, block.shots is None
 
 
 def _iteration(block: Block, at: int) -> int:

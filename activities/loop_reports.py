@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from temporalio import activity
 
 from activities.boundary import speaks_temporal
+from activities.loop_answers import Ended, answer_read, ended_with
 from activities.loop_chunks import chunk_limits, chunk_payload
-from activities.loop_log import best, curve, spent
+from activities.loop_log import best, curve, spent, stretches
 from activities.reporting import versions
 from isolation.pool import ChildPool
 from qurable.contracts.base import digest
+from qurable.contracts.loop_places import IN_CHUNKS
 from qurable.contracts.optimisations import (
     MAX_CURVE,
     EndLoop,
@@ -21,9 +23,10 @@ from qurable.contracts.optimisations import (
 from qurable.contracts.problems import ProblemAnswer, Sense
 from qurable.errors import JobNotFound
 from qurable.names import Activity
-from store import optimisations
+from store import loop_jobs, optimisations
 from store.database import Database, now
 from store.optimisations import Block
+from store.shelf import StoreShelf
 
 
 class LoopReports:
@@ -31,11 +34,13 @@ class LoopReports:
 
     Args:
         database: The store.
+        shelf: Where results of jobs are.
         simulating: Children that evaluate.
     """
 
-    def __init__(self, database: Database, simulating: ChildPool) -> None:
+    def __init__(self, database: Database, shelf: StoreShelf, simulating: ChildPool) -> None:
         self._database = database
+        self._shelf = shelf
         self._simulating = simulating
 
     @activity.defn(name=Activity.END_LOOP)
@@ -64,8 +69,10 @@ class LoopReports:
             sense=prepared.sense,
             reference=prepared.reference,
             best=best(log, prepared.sense),
-            spent=spent(log, prepared.groups),
+            spent=spent(log, prepared.groups, await self._database.read(loop_jobs.cost, call.loop_id)),
             curve=curve(log, prepared.sense, 0, MAX_CURVE),
+            places=stretches(log, prepared.groups, prepared.sense),
+            jobs=await self._database.read(loop_jobs.of_loop, call.loop_id),
             provenance=_provenance(prepared, log),
             warnings=prepared.warnings,
             error_document=call.error,
@@ -73,16 +80,18 @@ class LoopReports:
             ended=now(),
         )
         if call.state is LoopState.COMPLETED and report.best is not None:
-            report = await self._with_answer(report, prepared, log)
+            if call.backend == IN_CHUNKS:
+                report = await self._with_answer(report, prepared, log, call.shots)
+            else:
+                report = await self._with_jobs_answer(report, prepared, call.because)
         return await self._database.write(optimisations.end, report)
 
     async def _with_answer(
-        self, report: OptimisationReport, prepared: PreparedLoop, log: Sequence[Block]
+        self, report: OptimisationReport, prepared: PreparedLoop, log: Sequence[Block], in_force: int | None
     ) -> OptimisationReport:
         """The report with the point that the loop ends with."""
         assert report.best is not None  # noqa: S101  the caller has seen to it
-        loop = prepared.loop
-        shots = loop.final_shots or (log[-1].shots if log else loop.shots)
+        shots = None if in_force is None else prepared.loop.final_shots or in_force
         answer = await self._simulating.call(
             "isolation.loops:end_loop",
             {
@@ -93,26 +102,67 @@ class LoopReports:
             chunk_limits(prepared),
             what="the last evaluation of the loop",
         )
-        value = float(answer["value"])
-        gap, ratio = _compared(report, value)
-        made = report.spent.model_copy(
-            update={
-                "evaluations": report.spent.evaluations + answer["evaluations"],
-                "shots": report.spent.shots + (shots or 0) * prepared.groups * answer["evaluations"],
-            }
+        ended = Ended(
+            x=tuple(array("d", answer["x"])),
+            value=float(answer["value"]),
+            error=answer["error"],
+            seed=answer["seed"],
+            shots=shots,
+            evaluations=answer["evaluations"],
+        )
+        found = None if answer["answer"] is None else ProblemAnswer.read(answer["answer"])
+        return _with_point(report, prepared, ended, found)
+
+    async def _with_jobs_answer(
+        self, report: OptimisationReport, prepared: PreparedLoop, because: str
+    ) -> OptimisationReport:
+        """The report with the point that jobs evaluated last; with the best as it was, where none did."""
+        assert report.best is not None  # noqa: S101  the caller has seen to it
+        ended = await ended_with(self._database, self._shelf, prepared)
+        if ended is not None:
+            found = await answer_read(self._database, prepared.loop.id)
+            return _with_point(report, prepared, ended, found)
+        best = report.best
+        gap, ratio = _compared(report, best.value)
+        warning = (
+            f"the best point was not evaluated anew: {because or 'no job answered'}; its value is the best of many noisy ones, "
+            "which is too good by its luck"
         )
         return report.model_copy(
             update={
-                "value": value,
-                "error": answer["error"],
-                "x": tuple(array("d", answer["x"])),
-                "answer": None if answer["answer"] is None else ProblemAnswer.read(answer["answer"]),
+                "value": best.value,
+                "error": best.error,
+                "x": best.x,
                 "gap": gap,
                 "ratio": ratio,
-                "spent": made,
-                "provenance": {**report.provenance, "final_seed": answer["seed"], "final_shots": shots},
+                "warnings": (*report.warnings, warning),
             }
         )
+
+
+def _with_point(
+    report: OptimisationReport, prepared: PreparedLoop, ended: Ended, answer: ProblemAnswer | None
+) -> OptimisationReport:
+    """The report with a point that was evaluated anew."""
+    gap, ratio = _compared(report, ended.value)
+    made = report.spent.model_copy(
+        update={
+            "evaluations": report.spent.evaluations + ended.evaluations,
+            "shots": report.spent.shots + (ended.shots or 0) * prepared.groups * ended.evaluations,
+        }
+    )
+    return report.model_copy(
+        update={
+            "value": ended.value,
+            "error": ended.error,
+            "x": ended.x,
+            "answer": answer,
+            "gap": gap,
+            "ratio": ratio,
+            "spent": made,
+            "provenance": {**report.provenance, "final_seed": ended.seed, "final_shots": ended.shots},
+        }
+    )
 
 
 def _compared(report: OptimisationReport, value: float) -> tuple[float | None, float | None]:

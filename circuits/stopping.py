@@ -10,15 +10,16 @@ class Stopping:
     Args:
         rules: Of the loop; values are minimised here.
         sign: -1 where the loop's own objective is maximised.
+        evaluations: Made before it began to watch.
     """
 
-    def __init__(self, rules: StopRules, sign: float) -> None:
+    def __init__(self, rules: StopRules, sign: float, evaluations: int = 0) -> None:
         self._rules = rules
         self._target = None if rules.target is None else sign * rules.target
         self._best = float("inf")
         self._level = float("inf")
         self._idle = 0
-        self.evaluations = 0
+        self.evaluations = evaluations
 
     def told(self, values: Floats) -> None:
         """An iteration's values, shape (k,)."""

@@ -21,6 +21,7 @@ from circuits.seeds import STRIDE, iteration_base
 from circuits.stopping import Stopping
 from isolation.child import Emit
 from isolation.loop_objective import Objective
+from qurable.contracts.loop_places import IN_CHUNKS, Finish, FinishWhen
 from qurable.contracts.optimisations import PreparedLoop, StopReason
 from qurable.contracts.problems import Ising, MaxCut, Qubo, Sense
 from qurable.errors import InternalError, OptimisationFailed
@@ -46,6 +47,12 @@ class Trajectory:
 
     Args:
         prepared: The loop.
+
+    Attributes:
+        optimiser: That is asked.
+        sign: -1 where the loop's own objective is maximised.
+        iterations: That it was told.
+        finishing: The first iteration after it had explored; None before.
     """
 
     def __init__(self, prepared: PreparedLoop) -> None:
@@ -54,13 +61,37 @@ class Trajectory:
         self.optimiser = optimiser_of(
             loop.optimiser, np.array(prepared.start), loop.seed, loop.stop.tolerance
         )
+        self._loop = loop
         self._stopping = Stopping(loop.stop, self.sign)
+        self._place = loop.backend
         self.iterations = 0
+        self.finishing: int | None = None
         self._last: tuple[bytes, bytes] | None = None
 
     def stopped_by(self) -> StopReason | None:
-        """Why there is no next iteration; None where there is one."""
-        return self._stopping.reason(self.optimiser)
+        """Why there is no next iteration; None where there is one. A loop that has explored begins to finish."""
+        reason, finish = self._stopping.reason(self.optimiser), self._loop.finish
+        if finish is None:
+            return reason
+        if self.finishing is None:
+            if not has_explored(finish, reason, self.iterations):
+                return reason
+            self._begin_to_finish(finish.step)
+            return self.stopped_by()
+        return StopReason.FINISHED if self.iterations - self.finishing >= finish.iterations else reason
+
+    def _begin_to_finish(self, step: float) -> None:
+        """Another optimiser, at the point that this one holds best; what is evaluated there is judged by itself."""
+        loop, centre = self._loop, self.optimiser.centre
+        self.optimiser.close()
+        self.optimiser = optimiser_of(
+            loop.optimiser.model_copy(update={"step": step}),
+            centre,
+            iteration_base(loop.seed, self.iterations),
+            loop.stop.tolerance,
+        )
+        self._stopping = Stopping(loop.stop, self.sign, self._stopping.evaluations)
+        self.finishing = self.iterations
 
     def points(self) -> Floats:
         """Of the next iteration.
@@ -77,8 +108,8 @@ class Trajectory:
             )
         return points
 
-    def tell(self, points: Floats, values: Floats) -> None:
-        """The values of the next iteration, in the problem's own sense.
+    def tell(self, points: Floats, values: Floats, place: str = IN_CHUNKS) -> None:
+        """The values of the next iteration, in the problem's own sense, and where they are from.
 
         Raises:
             OptimisationFailed: One is no number.
@@ -90,6 +121,9 @@ class Trajectory:
                 "observable's coefficients",
                 iteration=self.iterations,
             )
+        if place != self._place:  # a plateau or a target is one of values that can be compared
+            self._stopping = Stopping(self._loop.stop, self.sign, self._stopping.evaluations)
+            self._place = place
         self._stopping.told(self.sign * values)
         self.optimiser.tell(self.sign * values)
         self.iterations += 1
@@ -102,13 +136,14 @@ class Trajectory:
             InternalError: It asks for other points than the log has.
         """
         for entry in log[self.iterations :]:
+            self.stopped_by()  # where it has explored, this is where it begins to finish
             points = self.points()
             if points.tobytes() != entry.x:
                 raise InternalError(
                     f"iteration {self.iterations} of the loop was made by another version of its optimiser: start the loop anew, from "
                     "its best point"
                 )
-            self.tell(points, np.frombuffer(entry.values))
+            self.tell(points, np.frombuffer(entry.values), entry.place)
 
     def agrees(self, log: Sequence["Iteration"]) -> bool:
         """Whether it was told the beginning of a log."""
@@ -123,6 +158,7 @@ class Iteration:
 
     x: bytes
     values: bytes
+    place: str = IN_CHUNKS
 
     @property
     def told(self) -> tuple[bytes, bytes]:
@@ -130,13 +166,25 @@ class Iteration:
         return self.x, self.values
 
 
-def _iterations(blocks: Sequence[Any], width: int) -> list[Iteration]:
+def has_explored(finish: Finish, reason: StopReason | None, iterations: int) -> bool:
+    """Whether exploring has come to where a loop finishes: by its rule, by the target, or since it can go no further."""
+    if finish.when is FinishWhen.ITERATIONS and iterations >= (finish.explore or 0):
+        return True
+    enough = {StopReason.CONVERGED, StopReason.TARGET}
+    if finish.when is FinishWhen.PLATEAU:
+        enough.add(StopReason.PLATEAU)
+    return reason in enough
+
+
+def iterations_of(blocks: Sequence[Any], width: int) -> list[Iteration]:
+    """The iterations of a log, one by one; of so many parameters each."""
     found = []
     for block in blocks:
         at = 0
         for count in block["sizes"]:
             points, end = slice(8 * width * at, 8 * width * (at + count)), at + count
-            found.append(Iteration(block["x"][points], block["values"][8 * at : 8 * end]))
+            values = block["values"][8 * at : 8 * end]
+            found.append(Iteration(block["x"][points], values, block.get("backend", IN_CHUNKS)))
             at = end
     return found
 
@@ -144,7 +192,7 @@ def _iterations(blocks: Sequence[Any], width: int) -> list[Iteration]:
 _kept: "OrderedDict[str, Trajectory]" = OrderedDict()
 
 
-def _taken_up(name: str, prepared: PreparedLoop, log: Sequence[Iteration]) -> Trajectory:
+def taken_up(name: str, prepared: PreparedLoop, log: Sequence[Iteration]) -> Trajectory:
     """The trajectory of a loop at the end of its log."""
     trajectory = _kept.pop(name, None)
     if trajectory is not None and not trajectory.agrees(log):
@@ -192,12 +240,13 @@ def run_chunk(payload: Any, emit: Emit) -> Any:
     """Task: go on with a loop for some time, or for one iteration where that takes longer.
 
     Args:
-        payload: `{"name", "prepared": PreparedLoop as JSON, "log": [block, ...], "shots", "seconds"}`.
+        payload: `{"name", "prepared": PreparedLoop as JSON, "log": [block, ...], "shots", "seconds", "finishing"}`; what
+            finishes the loop is evaluated only where whoever asks knows that it has explored.
         emit: Is given a block `{"first", "sizes", "x", "values", "errors", "shots", "seconds"}` of iterations that are done,
             at least five a second; `x`, `values` and `errors` are float64 of all their points in turn.
 
     Returns:
-        `{"stopped_by"}`: the rule that ended the loop, or None.
+        `{"stopped_by", "finishing"}`: the rule that ended the loop, or None, and whether it has explored.
 
     Raises:
         OptimisationFailed: The objective is no number, or the optimiser has diverged.
@@ -205,11 +254,11 @@ def run_chunk(payload: Any, emit: Emit) -> Any:
     """
     prepared, objective = _prepared(payload["prepared"])
     began = time.perf_counter()
-    trajectory = _taken_up(payload["name"], prepared, _iterations(payload["log"], len(prepared.parameters)))
+    trajectory = taken_up(payload["name"], prepared, iterations_of(payload["log"], len(prepared.parameters)))
     shots, end = payload["shots"], began + payload["seconds"]
     block = _Block(trajectory.iterations, began)
-    stopped = trajectory.stopped_by()
-    while stopped is None:
+    stopped, knows = trajectory.stopped_by(), payload.get("finishing", False)
+    while stopped is None and (knows or trajectory.finishing is None):
         points = trajectory.points()
         seed = iteration_base(prepared.loop.seed, trajectory.iterations)
         values, errors = objective.values(points, shots, seed)
@@ -221,12 +270,13 @@ def run_chunk(payload: Any, emit: Emit) -> Any:
         block.add(points, values, errors)
         stopped = trajectory.stopped_by()
         now = time.perf_counter()
-        if now - block.began >= _FLUSH_SECONDS or now >= end or stopped is not None:
+        over = stopped is not None or (trajectory.finishing is not None and not knows)
+        if now - block.began >= _FLUSH_SECONDS or now >= end or over:
             emit(block.document(shots))
             block = _Block(trajectory.iterations, now)
         if now >= end:
             break
-    return {"stopped_by": stopped}
+    return {"stopped_by": stopped, "finishing": trajectory.finishing is not None}
 
 
 def end_loop(payload: Any, _emit: Emit) -> Any:
@@ -241,7 +291,7 @@ def end_loop(payload: Any, _emit: Emit) -> Any:
         `{"x": float64, "value", "error", "evaluations", "seed", "answer": ProblemAnswer as JSON or None}`.
     """
     prepared, objective = _prepared(payload["prepared"])
-    trajectory = _taken_up(payload["name"], prepared, _iterations(payload["log"], len(prepared.parameters)))
+    trajectory = taken_up(payload["name"], prepared, iterations_of(payload["log"], len(prepared.parameters)))
     points = np.stack([trajectory.optimiser.centre, np.frombuffer(payload["best"])])
     seed = iteration_base(prepared.loop.seed, trajectory.iterations)
     values, errors = objective.values(points, payload["shots"], seed)

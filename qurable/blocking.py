@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self, TypeVar, overload
 
+from qurable.blocking_loops import BlockingLoop
 from qurable.client import Job, Qurable
 from qurable.comparing import Comparison
 from qurable.contracts.approvals import Approvals, Decision
@@ -138,6 +139,14 @@ class BlockingQurable:
     def refuse(self, job_id: str, *, by: str, reason: str, **words: Any) -> Decision:
         """Have a job that waits go on to its next rung, or end; see `Qurable.refuse`."""
         return self._wait(self._client.refuse(job_id, by=by, reason=reason, **words))
+
+    def optimise(self, work: Any, ansatz: Any, **options: Any) -> BlockingLoop:
+        """Start a variational loop, or find the one that its key already started; see `Qurable.optimise`."""
+        return BlockingLoop(self._wait(self._client.optimise(work, ansatz, **options)), self._wait)
+
+    def attach_loop(self, loop_id: str) -> BlockingLoop:
+        """A variational loop by its id, whoever started it."""
+        return BlockingLoop(self._client.attach_loop(loop_id), self._wait)
 
     def close(self) -> None:
         """Let the connection go."""

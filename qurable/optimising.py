@@ -184,7 +184,7 @@ class Loop:
             start = page[-1].iteration + 1
 
     async def steer(self, steering: Steering) -> OptimisationStatus:
-        """Change it from its next chunk on, about a second later.
+        """Change it from its next chunk on, about a second later, or from its next iteration on where that is a job.
 
         Raises:
             RequestRejected: It has ended, or is about to.
@@ -221,6 +221,15 @@ class Loop:
     async def resume(self) -> OptimisationStatus:
         """Have it go on."""
         return await self.steer(Steering(pause=False))
+
+    async def switch(self, backend: str, *, shots: int | None = None) -> OptimisationStatus:
+        """Evaluate at another place from its next iteration on; one that failed is run again there.
+
+        Args:
+            backend: Name of the place.
+            shots: Of all iterations from now on; None to leave them.
+        """
+        return await self.steer(Steering(backend=backend, shots=shots))
 
     async def cancel(self) -> None:
         """Give it up; what was evaluated stays."""
@@ -274,6 +283,7 @@ def _status_of(report: OptimisationReport) -> OptimisationStatus:
     return OptimisationStatus(
         id=report.id,
         state=report.state,
+        backend=report.places[-1].backend if report.places else "",
         parameters=len(report.parameters),
         sense=report.sense,
         best=report.best,

@@ -10,6 +10,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select, update
 
 from circuits.seeds import STRIDE, iteration_base
+from qurable.contracts.loop_places import IN_CHUNKS
 from qurable.contracts.optimisations import (
     Evaluation,
     LoopState,
@@ -37,6 +38,8 @@ class Block:
         errors: Their standard errors.
         shots: Of each measured group; None where values are exact.
         seconds: What they took.
+        backend: Where they were evaluated.
+        job_id: By which job; empty where it was none.
     """
 
     first: int
@@ -46,6 +49,8 @@ class Block:
     errors: bytes
     shots: int | None
     seconds: float
+    backend: str = IN_CHUNKS
+    job_id: str = ""
 
     @property
     def stop(self) -> int:
@@ -128,6 +133,8 @@ def append(connection: Connection, loop_id: str, holder: str, block: Block) -> b
         "value": block.values,
         "error": block.errors,
         "seconds": block.seconds,
+        "backend": block.backend,
+        "job_id": block.job_id,
     }
     return insert_once(connection, iterations, row)
 
@@ -148,6 +155,8 @@ def log(connection: Connection, loop_id: str, start: int = 0) -> list[Block]:
             errors=bytes(row["error"]),
             shots=row["shots"],
             seconds=row["seconds"],
+            backend=row["backend"],
+            job_id=row["job_id"],
         )
         for row in connection.execute(query).mappings()
     ]
@@ -181,6 +190,8 @@ def _evaluations(block: Block, seed: int) -> Iterator[Evaluation]:
                 error=errors[at],
                 seed=base + STRIDE * member,
                 shots=block.shots,
+                backend=block.backend,
+                job_id=block.job_id,
             )
             at += 1
 

@@ -517,6 +517,25 @@ iterations = Table(
     Column("value", LargeBinary, nullable=False),
     Column("error", LargeBinary, nullable=False),
     Column("seconds", Float, nullable=False),
+    # Where, and the job where it was one.
+    Column("backend", String(80), nullable=False, server_default="aer"),
+    Column("job_id", String(80), nullable=False, server_default=""),
+)
+
+loop_jobs = Table(
+    "loop_jobs",
+    metadata,
+    # Written before the job is started: what is sent under its key is the same whoever sends it.
+    Column("job_id", String(80), primary_key=True),
+    Column("loop_id", String(80), ForeignKey("optimisations.id"), nullable=False, index=True),
+    # iteration, value or answer.
+    Column("purpose", String(16), nullable=False),
+    Column("iteration", Integer, nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("backend", String(80), nullable=False),
+    Column("shots", Integer),
+    # What was left of the loop's budget, as JSON.
+    Column("budget", Text, nullable=False),
 )
 
 comparisons = Table(

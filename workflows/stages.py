@@ -26,6 +26,7 @@ from qurable.contracts.comparisons import (
 from qurable.contracts.executions import JobRef
 from qurable.contracts.fires import Due, DueCall, DueJob, FireReport, TallyCall
 from qurable.contracts.jobs import Hook, Limits
+from qurable.contracts.loop_turns import LastCall, LastJob, LeaveCall, Turn, TurnCall
 from qurable.contracts.optimisations import BeginLoop, Chunk, ChunkCall, EndLoop, LoopPlan, OptimisationReport
 from qurable.contracts.rollout import RolloutChange
 from qurable.contracts.routes import Route
@@ -56,15 +57,21 @@ from workflows.calling import heed_cancellation
 T = TypeVar("T")
 
 PATIENT = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=10))
+
 STEADY = RetryPolicy(initial_interval=timedelta(seconds=1), backoff_coefficient=1.0)
 """For waits: each benign end names its own delay, and must not stretch that of a real error."""
+
 _ASKED_BY_SOMEBODY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_attempts=8)
 """For questions and settings: whoever asked is waiting, and would rather hear that it failed."""
 
 _FIRST = Pace()
+
 _UNDO = timedelta(hours=24)
+
 _FETCH_AT_LAST = timedelta(days=7)
 """A result that is paid for is asked for again for as long as this, while its place does not answer."""
+
+_LEAVE = timedelta(minutes=10)
 
 
 _TO_COMPARE = timedelta(minutes=15)
@@ -586,6 +593,52 @@ async def end_loop(call: EndLoop, heartbeat: timedelta) -> OptimisationReport:
         summary="make the loop's report",
         start_to_close_timeout=_ITERATION,
         heartbeat_timeout=heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def loop_turn(call: TurnCall, heartbeat: timedelta) -> Turn:
+    """Tell a loop's optimiser what a job found, and make the job of the next iteration."""
+    return await _run(
+        Activity.LOOP_TURN,
+        call,
+        returns=Turn,
+        task_queue=Queue.SIM,
+        activity_id=f"turn-{call.number}",
+        summary=f"turn {call.number}: keep what a job found, ask the optimiser",
+        start_to_close_timeout=_FIRST.compile,
+        heartbeat_timeout=heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def loop_last(call: LastCall, heartbeat: timedelta) -> LastJob:
+    """The job that evaluates the point that a loop ends with, or reads assignments there."""
+    return await _run(
+        Activity.LOOP_LAST,
+        call,
+        returns=LastJob,
+        task_queue=Queue.SIM,
+        activity_id=f"last-{call.purpose}",
+        summary=f"make the job of the last point's {call.purpose}",
+        start_to_close_timeout=_FIRST.compile,
+        heartbeat_timeout=heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def leave_sessions(call: LeaveCall) -> None:
+    """Close the sessions that a loop holds; given up after a while, since the reconciler closes those of loops that ended."""
+    await _run(
+        Activity.LEAVE_SESSIONS,
+        call,
+        returns=Waited,
+        task_queue=Queue.HARDWARE,
+        activity_id=f"leave-{call.number}",
+        summary="close the loop's sessions",
+        start_to_close_timeout=_FIRST.stage,
+        heartbeat_timeout=_FIRST.heartbeat,
+        schedule_to_close_timeout=_LEAVE,
         retry_policy=PATIENT,
     )
 

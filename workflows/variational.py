@@ -1,13 +1,20 @@
-"""One variational loop: prepare it, go on with it chunk by chunk until a rule or somebody ends it, report what came of it."""
+"""One variational loop: prepare it, go on with it until a rule or somebody ends it, report what came of it.
+
+On `aer` it goes on chunk by chunk, anywhere else job by job; which of the two may change while it runs.
+"""
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Literal
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from qurable.contracts.base import SCHEMA_VERSION
 from qurable.contracts.errors import ErrorDocument
+from qurable.contracts.jobs import JobRequest
+from qurable.contracts.loop_places import IN_CHUNKS, check_place
+from qurable.contracts.loop_turns import LastCall, LeaveCall, Turn, TurnCall
 from qurable.contracts.optimisations import (
     MAX_CURVE,
     BeginLoop,
@@ -25,11 +32,28 @@ from qurable.contracts.optimisations import (
     Steering,
     StopReason,
 )
-from qurable.errors import HybridError, JobCancelled, KeyReused, RequestRejected, WorkerOutdated
+from qurable.errors import (
+    BudgetExceeded,
+    HybridError,
+    JobCancelled,
+    JobTooLarge,
+    KeyReused,
+    OutOfMemory,
+    RequestRejected,
+    WorkerOutdated,
+)
 from qurable.names import STEER, VARIATIONAL
 from workflows import stages
 from workflows.deadline import Deadline
 from workflows.failures import as_failure, document_of, final
+from workflows.loop_jobs import run_to_its_end
+
+_AT_ONCE = frozenset({StopReason.STOPPED, StopReason.DEADLINE, StopReason.BUDGET})
+"""Ends after which nothing more is sent to a place."""
+
+_LAST: tuple[Literal["value", "answer"], ...] = ("value", "answer")
+
+_TOO_LARGE = frozenset({JobTooLarge.__name__, OutOfMemory.__name__})
 
 
 @workflow.defn(name=VARIATIONAL, failure_exception_types=[HybridError])
@@ -47,6 +71,14 @@ class Variational:
         self._paused = carry is not None and carry.paused
         self._last = Chunk(spent=Spent()) if carry is None else carry.last
         self._curve: list[CurvePoint] = [] if carry is None else list(carry.curve)
+        self._backend = loop.backend if carry is None else carry.backend
+        self._finishing = carry is not None and carry.finishing
+        self._ordinal = 0 if carry is None else carry.ordinal
+        self._because = "" if carry is None else carry.because
+        self._job_id = ""
+        self._ended = "" if carry is None else carry.ended
+        self._held_on = "" if carry is None else carry.held_on
+        self._left_sessions = 0
         self._stop = False
         self._message = ""
 
@@ -82,18 +114,34 @@ class Variational:
             return self._plan.report
         stopped_by = await self._iterate(self._plan)
         self._enter(LoopState.FINISHING, str(stopped_by))
-        end = EndLoop(loop_id=self._loop.loop_id, state=LoopState.COMPLETED, stopped_by=stopped_by)
+        because = await self._evaluate_anew(self._plan, stopped_by)
+        await self._leave_sessions()
+        _heed_cancellation()
+        end = EndLoop(
+            loop_id=self._loop.loop_id,
+            state=LoopState.COMPLETED,
+            stopped_by=stopped_by,
+            backend=self._backend,
+            shots=self._shots,
+            because=because,
+        )
         report = await stages.end_loop(end, self._plan.heartbeat)
         self._enter(LoopState.COMPLETED, str(stopped_by))
         return report
 
     async def _iterate(self, plan: LoopPlan) -> StopReason:
-        """Chunk after chunk; why there is no other."""
+        """Iteration after iteration; why there is no other."""
         while True:
+            _heed_cancellation()
             left = self._left()
+            late = self._is_late()
+            if self._ended and (late or self._stop or self._paused or self._backend == IN_CHUNKS):
+                kept = await self._turn(plan, "")
+                if kept.chunk.stopped_by is not None:
+                    return kept.chunk.stopped_by
             if self._stop:
                 return StopReason.STOPPED
-            if left is not None and left <= timedelta(0):
+            if late:
                 return StopReason.DEADLINE
             if self._paused:
                 await self._rest(left)
@@ -102,32 +150,150 @@ class Variational:
                 await workflow.wait_condition(workflow.all_handlers_finished)
                 workflow.continue_as_new(args=[self._loop, self._carry(plan)])
             self._enter(LoopState.RUNNING, "")
-            chunk = await self._chunk(plan, left)
-            if chunk is not None and chunk.stopped_by is not None:
-                return chunk.stopped_by
+            stopped = await (
+                self._in_chunks(plan, left) if self._backend == IN_CHUNKS else self._by_job(plan, left)
+            )
+            if stopped is not None:
+                return stopped
 
-    async def _chunk(self, plan: LoopPlan, left: timedelta | None) -> Chunk | None:
-        """How far a chunk has come; None where the deadline passed before it ended."""
-        call = ChunkCall(loop_id=self._loop.loop_id, number=self._chunks, shots=self._shots)
-        running = asyncio.create_task(stages.iterate(call, plan.heartbeat))
-        if left is not None and not await Deadline(None).ends_within(running, left, "the loop's deadline"):
-            return None
-        self._last = await running
+    async def _in_chunks(self, plan: LoopPlan, left: timedelta | None) -> StopReason | None:
+        """Go on for a chunk; why there is no other, None where there is or the deadline passed before it ended."""
+        call = ChunkCall(
+            loop_id=self._loop.loop_id, number=self._chunks, shots=self._shots, finishing=self._finishing
+        )
         self._chunks += 1
-        self._curve += self._last.curve
+        running = asyncio.create_task(stages.iterate(call, plan.heartbeat))
+        try:
+            if left is not None and not await Deadline(None).ends_within(
+                running, left, "the loop's deadline"
+            ):
+                return None
+            chunk = await running
+        except ActivityError as failure:
+            error = document_of(failure)
+            if (
+                is_cancelled_exception(failure)
+                or self._backend == self._loop.backend
+                or error.code not in _TOO_LARGE
+            ):
+                raise
+            self._pause_because(f"it cannot go on here on {self._backend!r}: {error.message}")
+            return None
+        return self._take(chunk)
+
+    async def _by_job(self, plan: LoopPlan, left: timedelta | None) -> StopReason | None:
+        """Go on for an iteration that is a job; why there is no other."""
+        turn = await self._turn(plan, self._backend)
+        if turn.job is None:
+            return turn.chunk.stopped_by
+        backend, job_id = self._backend, turn.job.job_id
+        error = await self._run_job(
+            turn.job, f"iteration {turn.iteration} runs on {backend!r} as job {job_id}", left
+        )
+        if error is None:
+            self._ended, self._ordinal = job_id, 0
+            return None
+        if self._stop or self._is_late():
+            return None
+        self._ordinal += 1
+        if _is_own_budget(error):
+            return StopReason.BUDGET
+        self._pause_because(
+            f"iteration {turn.iteration} failed on {backend!r}, as job {job_id}: {error.message}"
+        )
+        return None
+
+    async def _turn(self, plan: LoopPlan, backend: str) -> Turn:
+        """Keep what the last job found, and have the next one made for a place, if one is named."""
+        call = TurnCall(
+            loop_id=self._loop.loop_id,
+            number=self._chunks,
+            backend=backend,
+            shots=self._shots,
+            finishing=self._finishing,
+            ordinal=self._ordinal,
+            ended=self._ended,
+        )
+        self._chunks += 1
+        turn = await stages.loop_turn(call, plan.heartbeat)
+        self._ended = ""
+        self._take(turn.chunk)
+        return turn
+
+    def _take(self, chunk: Chunk) -> StopReason | None:
+        """Note how far the loop has come; one that has explored goes on where it finishes."""
+        self._last = chunk
+        self._curve += chunk.curve
         if len(self._curve) > MAX_CURVE:
             self._curve = self._curve[1::2] if len(self._curve) % 2 == 0 else self._curve[::2]
-        return self._last
+        finish = self._loop.finish
+        if chunk.finishing and not self._finishing and finish is not None:
+            self._finishing = True
+            self._backend, self._shots = finish.backend, finish.shots
+        return chunk.stopped_by
+
+    async def _run_job(self, job: JobRequest, words: str, left: timedelta | None) -> ErrorDocument | None:
+        """Why a job has no answer; None where it has one."""
+        if self._held_on not in ("", job.asked):
+            await self._leave_sessions()
+        self._held_on, self._job_id = job.asked, job.job_id
+        self._enter(self._state, words)
+        try:
+            return await run_to_its_end(job, self._loop.loop_id, lambda: self._stop, left)
+        finally:
+            self._job_id = ""
+
+    async def _evaluate_anew(self, plan: LoopPlan, stopped_by: StopReason) -> str:
+        """Have jobs evaluate the point that the loop ends with, and read assignments there; why not, where they do not."""
+        if self._backend == IN_CHUNKS:
+            return ""  # the report does
+        if stopped_by in _AT_ONCE:
+            return f"the loop ended by {stopped_by}"
+        for purpose in _LAST:
+            call = LastCall(
+                loop_id=self._loop.loop_id, purpose=purpose, backend=self._backend, shots=self._shots
+            )
+            last = await stages.loop_last(call, plan.heartbeat)
+            if last.job is None:
+                return "nothing is left of the budget" if purpose == "value" else ""
+            error = await self._run_job(
+                last.job, f"{purpose} of the last point: job {last.job.job_id}", self._left()
+            )
+            if error is not None:
+                return error.message
+        return ""
+
+    async def _leave_sessions(self) -> None:
+        """Close what the loop holds at a provider; what cannot be closed now is the reconciler's, once the loop has ended."""
+        if self._loop.ibm.mode == "job" or not self._held_on:
+            return
+        self._held_on = ""
+        self._left_sessions += 1
+        try:
+            await stages.leave_sessions(LeaveCall(loop_id=self._loop.loop_id, number=self._left_sessions))
+        except ActivityError as failure:
+            if is_cancelled_exception(failure):
+                raise
+            workflow.logger.warning("loop %s leaves a session open: %s", self._loop.loop_id, failure.cause)
+
+    def _pause_because(self, because: str) -> None:
+        """Wait for somebody to look at it: to resume, to switch, or to stop."""
+        self._paused, self._because = True, because
 
     async def _rest(self, left: timedelta | None) -> None:
-        """Until somebody wakes it, or the deadline passes."""
-        self._enter(LoopState.PAUSED, "paused until somebody resumes it")
+        """Until somebody wakes it, or the deadline passes. Nothing is held meanwhile that costs money."""
+        self._enter(LoopState.PAUSED, self._because or "paused until somebody resumes it")
+        await self._leave_sessions()
         try:
             await workflow.wait_condition(
                 lambda: self._stop or not self._paused, timeout=left, timeout_summary="the loop's deadline"
             )
         except TimeoutError:
             return
+
+    def _is_late(self) -> bool:
+        left = self._left()
+        return left is not None and left <= timedelta(0)
 
     def _left(self) -> timedelta | None:
         deadline = self._loop.stop.deadline
@@ -142,13 +308,20 @@ class Variational:
             paused=self._paused,
             last=self._last,
             curve=tuple(self._curve),
+            backend=self._backend,
+            finishing=self._finishing,
+            ordinal=self._ordinal,
+            because=self._because,
+            ended=self._ended,
+            held_on=self._held_on,
         )
 
     async def _conclude(self, state: LoopState, error: ErrorDocument) -> None:
         """Keep a report of a loop that did not come to its end."""
         self._enter(state, error.message)
+        await self._leave_sessions()
         if self._plan is not None:
-            end = EndLoop(loop_id=self._loop.loop_id, state=state, error=error)
+            end = EndLoop(loop_id=self._loop.loop_id, state=state, error=error, backend=self._backend)
             await stages.end_loop(end, self._plan.heartbeat)
 
     def _cancelled(self) -> ErrorDocument:
@@ -170,7 +343,9 @@ class Variational:
         return OptimisationStatus(
             id=self._loop.loop_id,
             state=LoopState.PAUSED if self._paused and self._state is LoopState.RUNNING else self._state,
-            backend=self._loop.backend,
+            backend=self._backend,
+            finishing=self._finishing,
+            job_id=self._job_id,
             parameters=0 if plan is None else plan.parameters,
             qubits=0 if plan is None else plan.qubits,
             sense=self._loop.sense if plan is None else plan.sense,
@@ -187,14 +362,34 @@ class Variational:
         """Change the loop from its next chunk on."""
         self._stop = self._stop or steering.stop
         if steering.pause is not None:
-            self._paused = steering.pause
+            self._paused, self._because = steering.pause, ""
+        if steering.backend is not None:
+            self._backend = steering.backend
+            if self._because:
+                self._paused, self._because = False, ""
         if steering.shots is not None:
             self._shots = steering.shots
         return self.progress()
 
     @steer.validator
-    def _may_steer(self, steering: Steering) -> None:  # noqa: ARG002  it is about the loop's state alone
+    def _may_steer(self, steering: Steering) -> None:
         if self._state in {LoopState.FINISHING, *(state for state in LoopState if state.final)}:
             raise final(
                 RequestRejected(f"loop {self._loop.loop_id!r} is {self._state}: there is nothing to steer")
             )
+        if steering.backend is not None:
+            try:
+                check_place(steering.backend, steering.shots or self._shots)
+            except ValueError as failure:
+                raise final(RequestRejected(str(failure))) from None
+
+
+def _is_own_budget(error: ErrorDocument) -> bool:
+    """Whether a job would cost more than is left of its loop's budget, and not of anybody else's."""
+    return error.code == BudgetExceeded.__name__ and error.details.get("scope", "job") == "job"
+
+
+def _heed_cancellation() -> None:
+    """Raise a cancellation that came while something ended well, and that nobody has raised."""
+    if workflow.cancellation_reason() is not None:
+        raise asyncio.CancelledError

@@ -73,7 +73,7 @@ def _options(wishes: Wishes) -> dict[str, Any]:
     if wishes.method is not None:
         options["simulator"] = {"method": wishes.method}
     if wishes.ibm:
-        options["ibm"] = _named_options("--ibm", wishes.ibm)
+        options["ibm"] = named_options("--ibm", wishes.ibm)
     if wishes.data_class is not None:
         options["data_class"] = wishes.data_class
     if wishes.fallback:
@@ -87,14 +87,14 @@ def _options(wishes: Wishes) -> dict[str, Any]:
 
 def _mitigation(words: list[str]) -> dict[str, Any]:
     """What is mitigated by its name, and options such as `max_age=12h`."""
-    options = _named_options("--mitigation", [word for word in words if word != READOUT])
+    options = named_options("--mitigation", [word for word in words if word != READOUT])
     return {"readout": "reported", **options} if READOUT in words else options
 
 
 def _fallback(words: list[str]) -> dict[str, Any]:
     """A policy by its name, and wishes such as `kinds=simulator,classical`."""
     named = [word for word in words if "=" in word]
-    options = _named_options("--fallback", named)
+    options = named_options("--fallback", named)
     for policy in (word for word in words if "=" not in word):
         options["policy"] = policy
     if isinstance(options.get("kinds"), str):
@@ -102,7 +102,7 @@ def _fallback(words: list[str]) -> dict[str, Any]:
     return options
 
 
-def _named_options(flag: str, words: list[str]) -> dict[str, Any]:
+def named_options(flag: str, words: list[str]) -> dict[str, Any]:
     """Options from words such as `resilience_level=1` and `dynamical_decoupling.sequence_type=XY4`."""
     options: dict[str, Any] = {}
     for word in words:

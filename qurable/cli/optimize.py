@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from qurable.cli.command import with_service
-from qurable.cli.options import Json
+from qurable.cli.options import Ibm, Json, OwnBudget
 
 if TYPE_CHECKING:
     from qurable.client import Qurable
@@ -48,6 +48,35 @@ def optimize(
         typer.Option(help="End after so many iterations without a better value."),
     ] = None,
     deadline: Annotated[Optional[float], typer.Option(help="Seconds in all, after which it ends.")] = None,  # noqa: UP045
+    backend: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--backend",
+            "-b",
+            help="aer by default; anywhere else each iteration is a job, and needs --shots.",
+        ),
+    ] = None,
+    finish: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--finish", help="Explore on --backend, and finish on this one."),
+    ] = None,
+    finish_shots: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("--finish-shots", help="Of each measured group there."),
+    ] = None,
+    finish_iterations: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("--finish-iterations", help="At most so many there; 10 by default."),
+    ] = None,
+    finish_after: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--finish-after",
+            help="What exploring has to come to: tolerance (the default), plateau, or a number of iterations.",
+        ),
+    ] = None,
+    ibm: Ibm = None,
+    budget: OwnBudget = None,
     form: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option("--format", help="Of the file, where its name does not tell."),
@@ -67,6 +96,7 @@ def optimize(
     json: Json = False,
 ) -> None:
     """Find the parameters of a circuit at which a problem's value is best; starts a local service if none runs."""
+    from qurable.cli import loop_places as places
     from qurable.cli import show_loops as show
 
     async def command(qurable: Qurable) -> int:
@@ -75,7 +105,10 @@ def optimize(
             ansatz,
             form,
             index_base,
-            show.wishes(optimiser, shots, seed, evaluations, plateau, deadline, key, project),
+            {
+                **show.wishes(optimiser, shots, seed, evaluations, plateau, deadline, key, project),
+                **places.wishes(backend, finish, finish_shots, finish_iterations, finish_after, ibm, budget),
+            },
         )
         loop = await qurable.optimise(*wanted[:2], **wanted[2])
         with show.left_behind(loop):
@@ -99,14 +132,22 @@ def loop(
         Optional[int],  # noqa: UP045
         typer.Option(help="Of all iterations from now on."),
     ] = None,
+    switch: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            "--switch",
+            metavar="BACKEND",
+            help="Where all iterations from now on are evaluated; one that failed is run again there.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Show where a variational loop stands, or steer it; a change takes effect about a second later."""
+    """Show where a variational loop stands, or steer it; a change takes effect about a second later, or after the job that runs."""
     from qurable.cli import show_loops as show
 
     async def command(qurable: Qurable) -> int:
         found = qurable.attach_loop(loop_id)
-        steering = show.read_steering(stop=stop, pause=pause, resume=resume, shots=shots)
+        steering = show.read_steering(stop=stop, pause=pause, resume=resume, shots=shots, switch=switch)
         if cancel:
             await found.cancel()
         elif steering is not None:

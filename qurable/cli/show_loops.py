@@ -19,6 +19,7 @@ from qurable.contracts.optimisations import (
     OptimisationStatus,
     ProblemFormat,
     Reference,
+    Spent,
     Steering,
 )
 from qurable.contracts.problems import MAX_PROBLEM_TEXT, PROBLEM_KINDS, Sense
@@ -110,7 +111,9 @@ def _document(file: Path) -> dict[str, Any]:
     return found
 
 
-def read_steering(*, stop: bool, pause: bool, resume: bool, shots: int | None) -> Steering | None:
+def read_steering(
+    *, stop: bool, pause: bool, resume: bool, shots: int | None, switch: str | None
+) -> Steering | None:
     """The change that a command line asks for; None for none.
 
     Raises:
@@ -118,10 +121,12 @@ def read_steering(*, stop: bool, pause: bool, resume: bool, shots: int | None) -
     """
     if pause and resume:
         raise RequestRejected("--pause and --resume exclude each other")
-    if not (stop or pause or resume or shots is not None):
+    if not (stop or pause or resume or shots is not None or switch is not None):
         return None
     try:
-        return Steering(stop=stop, pause=True if pause else False if resume else None, shots=shots)
+        return Steering(
+            stop=stop, pause=True if pause else False if resume else None, shots=shots, backend=switch
+        )
     except ValidationError as failure:
         raise RequestRejected(explain(failure, "the change")) from None
 
@@ -155,8 +160,18 @@ def _line(found: OptimisationStatus) -> str:
     shots = "exact values" if found.shots is None else f"{found.shots:,} shots"
     return (
         f"{found.state:<10} {found.spent.iterations:>7,} iterations  {found.spent.evaluations:>9,} evaluations  "
-        f"{found.spent.seconds:8.1f} s  {shots}{best}  {found.message}".rstrip()
+        f"{found.spent.seconds:8.1f} s  {found.backend}, {shots}{_cost(found.spent)}{best}  {found.message}".rstrip()
     )
+
+
+def _cost(spent: Spent) -> str:
+    """What jobs at places that cost money took, as far as there are any."""
+    if not spent.qpu_seconds:
+        return ""
+    money = "".join(
+        f", {amount:.2f} {currency}".rstrip() for currency, amount in sorted(spent.prices.items())
+    )
+    return f", {spent.qpu_seconds:g} QPU seconds{money}"
 
 
 def _chart(found: OptimisationStatus) -> list[str]:
@@ -224,7 +239,14 @@ def report(found: OptimisationReport, *, json: bool) -> None:
     spent = found.spent
     out.print(
         f"cost          {spent.iterations:,} iterations, {spent.evaluations:,} evaluations, {spent.shots:,} shots, {spent.seconds:.1f} s"
+        + (f", {spent.jobs:,} jobs" if spent.jobs else "")
+        + _cost(spent)
     )
+    for place in found.places if len(found.places) > 1 else ():
+        out.print(
+            f"on {place.backend:<10} {place.iterations:,} iterations from {place.first:,}, {place.evaluations:,} evaluations, "
+            f"{place.shots:,} shots, best {place.best:.8g}"
+        )
     if found.curve:
         out.print(f"best so far   {sparkline([point.best for point in found.curve])}")
     if found.x:

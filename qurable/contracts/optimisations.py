@@ -7,16 +7,22 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from qurable.contracts.base import SCHEMA_VERSION, Contract, digest
+from qurable.contracts.budgets import JobBudget
 from qurable.contracts.circuits import Circuit
 from qurable.contracts.errors import ErrorDocument
-from qurable.contracts.jobs import MAX_SEED, job_id, mint_key
+from qurable.contracts.ibm import IbmOptions
+from qurable.contracts.jobs import MAX_SEED, Limits, job_id, mint_key
+from qurable.contracts.loop_places import IN_CHUNKS, Finish, FinishWhen, LoopJob, Stretch, check_place
 from qurable.contracts.observables import Observable
 from qurable.contracts.problems import MAX_PROBLEM_TEXT, Finite, Problem, ProblemAnswer, Sense
-from qurable.names import PROJECT_PATTERN
+from qurable.names import DATA_CLASS_PATTERN, PROJECT_PATTERN, USER_PATTERN
 
 MAX_EVALUATIONS = 1_000_000
 MAX_CURVE = 200
 """Points of a loop's curve that its status holds."""
+
+_LATER = ("ibm", "budget", "limits", "user", "data_class", "finish")
+"""Fields that older clients do not say: a loop that leaves them out has the digest it always had."""
 
 
 class ProblemFormat(StrEnum):
@@ -127,7 +133,13 @@ class Optimisation(Contract):
         final_shots: Of the last evaluation, at the point that the optimiser holds best; None for those of the loop.
         initial: Where it begins, one number per parameter; None for a point near zero that the seed decides.
         seed: Of everything that is drawn.
-        backend: Where circuits run; loops run on `aer`.
+        backend: Where circuits run: on `aer` beside the optimiser, at any other place as a job for each iteration.
+        finish: Where it goes on once it has explored; None for nowhere.
+        ibm: How IBM's hardware runs its jobs. A `session` or `batch` is held over all iterations.
+        budget: What all its jobs at places that cost money may cost together; the loop ends before it costs more.
+        limits: Of each job.
+        user: On whose account its jobs are booked, as a job's.
+        data_class: How confidential it is, as a job's.
         key: Idempotency key; the same key means the same loop.
         project: Public slug, as a job's.
         reference: How long the classical solver may take that the loop is compared with; None for no comparison.
@@ -147,7 +159,13 @@ class Optimisation(Contract):
     final_shots: int | None = Field(default=None, ge=1, le=1_000_000)
     initial: tuple[Finite, ...] | None = None
     seed: int = Field(default=0, ge=0, le=MAX_SEED)
-    backend: str = Field(default="aer", max_length=80)
+    backend: str = Field(default=IN_CHUNKS, max_length=80)
+    finish: Finish | None = None
+    ibm: IbmOptions = IbmOptions()
+    budget: JobBudget = JobBudget()
+    limits: Limits = Limits()
+    user: str = Field(default="", pattern=USER_PATTERN)
+    data_class: str = Field(default="", pattern=DATA_CLASS_PATTERN)
     key: str = Field(default_factory=mint_key, min_length=1, max_length=200)
     project: str = Field(default="default", pattern=PROJECT_PATTERN)
     reference: Annotated[timedelta, Field(gt=timedelta(0))] | None = timedelta(seconds=10)
@@ -160,8 +178,22 @@ class Optimisation(Contract):
             raise ValueError("a loop has either an ansatz or a circuit")
         if self.sense is not Sense.MINIMIZE and self.observable is None:
             raise ValueError("sense belongs to an observable: a problem has its own")
-        if self.final_shots is not None and self.shots is None:
+        if self.final_shots is not None and self.shots is None and self.finish is None:
             raise ValueError("final_shots belong to a loop with shots: without, every value is exact")
+        return self
+
+    @model_validator(mode="after")
+    def _can_run_there(self) -> Self:
+        check_place(self.backend, self.shots)
+        if self.finish is not None and self.finish.when is FinishWhen.PLATEAU and self.stop.plateau is None:
+            raise ValueError(
+                "a loop that finishes after a plateau needs `stop.plateau`: after how many iterations it is one"
+            )
+        if self.ibm.mode == "session" and self.budget != JobBudget():
+            raise ValueError(
+                "a dedicated session costs for as long as it is active, which no budget bounds: use ibm.mode batch or job, or "
+                "leave the budget out and set ibm.max_time"
+            )
         return self
 
     @property
@@ -172,7 +204,8 @@ class Optimisation(Contract):
     @property
     def body_hash(self) -> str:
         """What must be equal for a reused key to mean the same loop."""
-        return digest(self.model_dump_json(exclude={"key", "schema_version"}))
+        unsaid = {name for name in _LATER if getattr(self, name) == type(self).model_fields[name].default}
+        return digest(self.model_dump_json(exclude={"key", "schema_version", *unsaid}))
 
 
 class Evaluation(Contract):
@@ -186,6 +219,8 @@ class Evaluation(Contract):
         error: Standard error of the value; 0 where it is exact.
         seed: Of the simulator: the iteration's base plus 2113 times the member.
         shots: Of each measured group; None where the value is exact.
+        backend: Where.
+        job_id: Of the job; empty where it was none.
     """
 
     iteration: int
@@ -195,10 +230,12 @@ class Evaluation(Contract):
     error: float = 0.0
     seed: int
     shots: int | None = None
+    backend: str = IN_CHUNKS
+    job_id: str = ""
 
 
 class StopReason(StrEnum):
-    """Why a loop ended."""
+    """Why a loop ended; `finished` after all the iterations that it was to finish with."""
 
     CONVERGED = "converged"
     PLATEAU = "plateau"
@@ -206,6 +243,8 @@ class StopReason(StrEnum):
     EVALUATIONS = "evaluations"
     DEADLINE = "deadline"
     STOPPED = "stopped"
+    FINISHED = "finished"
+    BUDGET = "budget"
 
 
 class LoopState(StrEnum):
@@ -262,13 +301,19 @@ class Spent(Contract):
         iterations: Count.
         evaluations: Count.
         shots: Over all evaluations and measured groups; 0 where values are exact.
-        seconds: Of evaluating and of the optimiser, in the process that computes (s).
+        seconds: Of evaluating and of the optimiser, in the process that computes; of jobs, the time that they ran (s).
+        jobs: That evaluated, or tried to (count).
+        qpu_seconds: Of these jobs: reserved and not settled, and billed.
+        prices: The same in money, by currency.
     """
 
     iterations: int = 0
     evaluations: int = 0
     shots: int = 0
     seconds: float = 0.0
+    jobs: int = 0
+    qpu_seconds: float = 0.0
+    prices: dict[str, float] = Field(default_factory=dict)
 
 
 class Reference(Contract):
@@ -297,21 +342,25 @@ class OptimisationStatus(Contract):
     Attributes:
         id: Of the loop.
         state: Where it stands.
-        backend: Where circuits run.
+        backend: Where circuits run now.
+        finishing: Whether it has explored, and finishes there.
+        job_id: The job that evaluates now; empty where none does.
         parameters: How many the ansatz has.
         qubits: Of the ansatz.
         sense: Which way is better.
         shots: As in force now; None for exact values.
-        best: The best point so far, None before the first iteration.
+        best: The best point so far at the place that evaluated last, None before the first iteration.
         spent: So far.
         curve: At most 200 points of the whole, in order.
         reference: What it is compared with, once that is known.
-        message: What it waits for, or why it ended.
+        message: What it waits for, why it is paused, or why it ended.
     """
 
     id: str
     state: LoopState
     backend: str = ""
+    finishing: bool = False
+    job_id: str = ""
     parameters: int = 0
     qubits: int = 0
     sense: Sense = Sense.MINIMIZE
@@ -340,9 +389,11 @@ class OptimisationReport(Contract):
         reference: What a classical solver made of the same problem.
         gap: How much worse `value` is than the reference, in the objective's unit; negative where it is better.
         ratio: `value` over the reference's, for problems that are maximised; None where that says nothing.
-        best: The best of all evaluations.
+        best: The best of all evaluations at the place that evaluated last.
         spent: By all iterations and the last evaluation.
         curve: As in the status.
+        places: Which iterations were where, in order.
+        jobs: That evaluated, or tried to; none where all was in chunks.
         provenance: Versions, digests and seeds that reproduce it.
         warnings: What the caller should know.
         error_document: Why it failed.
@@ -365,6 +416,8 @@ class OptimisationReport(Contract):
     best: Best | None = None
     spent: Spent = Spent()
     curve: tuple[CurvePoint, ...] = ()
+    places: tuple[Stretch, ...] = ()
+    jobs: tuple[LoopJob, ...] = ()
     provenance: dict[str, Any] = Field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     error_document: ErrorDocument | None = None
@@ -373,17 +426,20 @@ class OptimisationReport(Contract):
 
 
 class Steering(Contract):
-    """A change of a loop that runs; it takes effect at its next chunk, about a second later.
+    """A change of a loop that runs; it takes effect at its next chunk, about a second later, or at its next iteration.
 
     Attributes:
-        stop: End now, with the best so far.
+        stop: End now, with the best so far; a job that is under way is withdrawn.
         pause: Pause, or go on; None to leave it.
         shots: Of all iterations from now on; None to leave them.
+        backend: Where all iterations from now on are evaluated; None to leave it. A loop that is paused because a job
+            failed goes on there.
     """
 
     stop: bool = False
     pause: bool | None = None
     shots: int | None = Field(default=None, ge=1, le=1_000_000)
+    backend: str | None = Field(default=None, max_length=80)
 
 
 class StartedLoop(Contract):
@@ -404,6 +460,12 @@ class StartedLoop(Contract):
     final_shots: int | None
     seed: int
     backend: str
+    finish: Finish | None = None
+    ibm: IbmOptions = IbmOptions()
+    budget: JobBudget = JobBudget()
+    limits: Limits = Limits()
+    user: str = ""
+    data_class: str = ""
 
     @classmethod
     def of(cls, loop: Optimisation) -> Self:
@@ -418,6 +480,12 @@ class StartedLoop(Contract):
             final_shots=loop.final_shots,
             seed=loop.seed,
             backend=loop.backend,
+            finish=loop.finish,
+            ibm=loop.ibm,
+            budget=loop.budget,
+            limits=loop.limits,
+            user=loop.user,
+            data_class=loop.data_class,
         )
 
 
@@ -493,11 +561,13 @@ class ChunkCall(Contract):
         loop_id: Of the loop.
         number: Of the chunk.
         shots: In force.
+        finishing: Whether the loop has explored: iterations that finish it may follow.
     """
 
     loop_id: str
     number: int
     shots: int | None = None
+    finishing: bool = False
 
 
 class Chunk(Contract):
@@ -508,12 +578,14 @@ class Chunk(Contract):
         best: Of the whole loop.
         curve: Points of the iterations that are new since the last chunk ended, thinned.
         stopped_by: The rule that ended it, None while none has.
+        finishing: Whether it has explored; what follows is evaluated where it finishes.
     """
 
     spent: Spent
     best: Best | None = None
     curve: tuple[CurvePoint, ...] = ()
     stopped_by: StopReason | None = None
+    finishing: bool = False
 
 
 class EndLoop(Contract):
@@ -524,12 +596,18 @@ class EndLoop(Contract):
         state: How it ended.
         stopped_by: The rule that ended it.
         error: Why it failed.
+        backend: Where it evaluated last.
+        shots: In force.
+        because: Why the point that it ended with was not evaluated anew, where its place would have been sent a job.
     """
 
     loop_id: str
     state: LoopState
     stopped_by: StopReason | None = None
     error: ErrorDocument | None = None
+    backend: str = IN_CHUNKS
+    shots: int | None = None
+    because: str = ""
 
 
 class LoopCarry(Contract):
@@ -543,6 +621,12 @@ class LoopCarry(Contract):
         paused: Whether it is.
         last: What the last chunk said.
         curve: So far.
+        backend: In force.
+        finishing: Whether it has explored.
+        ordinal: How often the next iteration has failed.
+        because: Why it is paused, where nobody asked for it.
+        ended: The job whose values are not kept yet.
+        held_on: Where it may hold a session; empty for nowhere.
     """
 
     plan: LoopPlan
@@ -552,3 +636,9 @@ class LoopCarry(Contract):
     paused: bool
     last: Chunk
     curve: tuple[CurvePoint, ...]
+    backend: str = ""
+    finishing: bool = False
+    ordinal: int = 0
+    because: str = ""
+    ended: str = ""
+    held_on: str = ""

@@ -112,7 +112,7 @@ def _without_parameters() -> QuantumCircuit:
     ("work", "ansatz", "wishes", "words"),
     [
         (H2, _without_parameters(), {}, "no parameters"),
-        (H2, "real_amplitudes:1", {"backend": "ibm:torino"}, "ibm:torino"),
+        (H2, "real_amplitudes:1", {"backend": "nowhere", "shots": 10}, "nowhere"),
         (H2, "real_amplitudes:1", {"initial": (0.0,)}, "4 parameters"),
     ],
 )
