@@ -27,6 +27,7 @@ RECONCILER_SCHEDULE = "qurable-reconciler"
 
 BACKENDS_GROUP = "qurable.backends"
 COMMANDS_GROUP = "qurable.commands"
+OBJECTIVES_GROUP = "qurable.objectives"
 
 NAMESPACE_RETENTION_DAYS = 30
 

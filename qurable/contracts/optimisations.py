@@ -10,11 +10,14 @@ from qurable.contracts.base import SCHEMA_VERSION, Contract, digest
 from qurable.contracts.circuits import Circuit
 from qurable.contracts.errors import ErrorDocument
 from qurable.contracts.jobs import MAX_SEED, job_id, mint_key
+from qurable.contracts.objectives import KnownObjective, ObjectiveCall
 from qurable.contracts.observables import Observable
 from qurable.contracts.problems import MAX_PROBLEM_TEXT, Finite, Problem, ProblemAnswer, Sense
+from qurable.contracts.translations import Reading, Terms
 from qurable.names import PROJECT_PATTERN
 
 MAX_EVALUATIONS = 1_000_000
+MAX_OBSERVABLES = 64
 MAX_CURVE = 200
 """Points of a loop's curve that its status holds."""
 
@@ -29,6 +32,11 @@ class ProblemFormat(StrEnum):
     DIMOD = "dimod"
     SPARSE_PAULI_OP = "sparse_pauli_op"
     FCIDUMP = "fcidump"
+    TSPLIB = "tsplib"
+    LP = "lp"
+    MPS = "mps"
+    CSV = "csv"
+    PARQUET = "parquet"
 
 
 class ProblemFile(Contract):
@@ -36,14 +44,16 @@ class ProblemFile(Contract):
 
     Attributes:
         format: Of the file.
-        text: The file.
-        index_base: What its first node, variable or qubit is called: 0 or 1; None for what the format says.
+        text: The file; one of Parquet in base64.
+        index_base: What its first node, variable or city is called: 0 or 1; None for what the format says.
+        table: What the numbers of a CSV or Parquet table are; None for what its columns say, and a QUBO for a matrix.
         mapping: How the modes of a FCIDUMP become qubits.
     """
 
     format: ProblemFormat
     text: str = Field(max_length=MAX_PROBLEM_TEXT, repr=False)
     index_base: Literal[0, 1] | None = None
+    table: Literal["maxcut", "qubo"] | None = None
     mapping: Literal["jordan_wigner", "parity"] = "jordan_wigner"
 
 
@@ -118,7 +128,9 @@ class Optimisation(Contract):
         problem: What is asked: a QUBO, an Ising or MaxCut instance, or a Hamiltonian.
         file: The same, as a file.
         observable: The same, for a circuit of the caller's own.
-        sense: Whether `observable` is minimised or maximised; a problem has its own.
+        observables: Those whose expectation values a registered objective is told, in this order.
+        objective: A registered objective, in the place of the expectation value itself.
+        sense: Whether `observable`, or what `objective` makes of `observables`, is minimised or maximised; a problem has its own.
         ansatz: A named family of circuits.
         circuit: The caller's own circuit with parameters, in the place of `ansatz`.
         optimiser: Which one, and how it begins.
@@ -138,6 +150,8 @@ class Optimisation(Contract):
     problem: Problem | None = None
     file: ProblemFile | None = None
     observable: Observable | None = None
+    observables: tuple[Observable, ...] = Field(default=(), max_length=MAX_OBSERVABLES)
+    objective: ObjectiveCall | None = None
     sense: Sense = Sense.MINIMIZE
     ansatz: Ansatz | None = None
     circuit: Circuit | None = None
@@ -154,12 +168,17 @@ class Optimisation(Contract):
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
-        if sum(given is not None for given in (self.problem, self.file, self.observable)) != 1:
-            raise ValueError("a loop has one of problem, file and observable")
+        asked = (self.problem, self.file, self.observable, self.observables or None)
+        if sum(given is not None for given in asked) != 1:
+            raise ValueError("a loop has one of problem, file, observable and observables")
+        if self.observables and self.objective is None:
+            raise ValueError("several observables need an objective that makes one number of their values")
+        if self.objective is not None and self.backend != "aer":
+            raise ValueError("a registered objective is evaluated beside the simulator: its loop runs on aer")
         if (self.ansatz is None) == (self.circuit is None):
             raise ValueError("a loop has either an ansatz or a circuit")
-        if self.sense is not Sense.MINIMIZE and self.observable is None:
-            raise ValueError("sense belongs to an observable: a problem has its own")
+        if self.sense is not Sense.MINIMIZE and self.observable is None and not self.observables:
+            raise ValueError("sense belongs to observables: a problem has its own")
         if self.final_shots is not None and self.shots is None:
             raise ValueError("final_shots belong to a loop with shots: without, every value is exact")
         return self
@@ -281,6 +300,7 @@ class Reference(Contract):
         bound: Best known bound on the optimum, None where none is known.
         certain: Whether it came with a proof, or to the precision of the arithmetic.
         seconds: What it took (s).
+        answer: Its answer, for tours and programs.
     """
 
     solver: str
@@ -289,6 +309,7 @@ class Reference(Contract):
     bound: float | None = None
     certain: bool = False
     seconds: float
+    answer: ProblemAnswer | None = None
 
 
 class OptimisationStatus(Contract):
@@ -343,7 +364,8 @@ class OptimisationReport(Contract):
         best: The best of all evaluations.
         spent: By all iterations and the last evaluation.
         curve: As in the status.
-        provenance: Versions, digests and seeds that reproduce it.
+        reading: How the problem's file was understood.
+        provenance: Versions, digests and seeds that reproduce it, and the registered objective's own.
         warnings: What the caller should know.
         error_document: Why it failed.
         began: When it was prepared.
@@ -365,6 +387,7 @@ class OptimisationReport(Contract):
     best: Best | None = None
     spent: Spent = Spent()
     curve: tuple[CurvePoint, ...] = ()
+    reading: Reading | None = None
     provenance: dict[str, Any] = Field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     error_document: ErrorDocument | None = None
@@ -435,6 +458,11 @@ class PreparedLoop(Contract):
         start: The first point (radians).
         reference: What the loop is compared with.
         warnings: What the caller should know.
+        reading: How the problem's file was understood.
+        terms: What the problem's bits mean, where it was asked in other terms.
+        observables: Those whose expectation values the registered objective is told.
+        objective: What is called with them.
+        known_objective: What that was when the loop was prepared.
     """
 
     loop: StartedLoop
@@ -447,6 +475,11 @@ class PreparedLoop(Contract):
     start: tuple[float, ...]
     reference: Reference | None = None
     warnings: tuple[str, ...] = ()
+    reading: Reading | None = None
+    terms: Terms | None = None
+    observables: tuple[Observable, ...] = ()
+    objective: ObjectiveCall | None = None
+    known_objective: KnownObjective | None = None
 
     @property
     def sense(self) -> Sense:
@@ -475,6 +508,7 @@ class LoopPlan(Contract):
         sense: Which way is better.
         reference: What it is compared with.
         heartbeat: A chunk whose worker is silent for this long is given to another.
+        reading: How the problem's file was understood.
         report: Of an earlier execution that ended.
     """
 
@@ -483,6 +517,7 @@ class LoopPlan(Contract):
     sense: Sense
     reference: Reference | None = None
     heartbeat: timedelta = timedelta(seconds=5)
+    reading: Reading | None = None
     report: OptimisationReport | None = None
 
 
