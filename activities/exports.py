@@ -1,4 +1,7 @@
-"""Exports: CSV files to which every fire of a schedule adds one row for each of its jobs, and none of them twice."""
+"""Exports: tables to which every fire of a schedule adds one row for each of its jobs, and none of them twice.
+
+CSV is written here, Parquet by `activities/parquet_exports.py`.
+"""
 
 import csv
 import fcntl
@@ -8,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from activities import parquet_exports
 from qurable.contracts.fires import Fire
 from qurable.contracts.reports import JobReport
 from qurable.contracts.results import EstimateResult, SampleResult
@@ -42,8 +46,9 @@ def path_of(folder: Path, name: str) -> Path:
     """A file below the folder of exports.
 
     Raises:
-        RequestRejected: A link leads it out of there.
+        RequestRejected: A link leads it out of there, or what writes it is not installed.
     """
+    parquet_exports.refuse_without_library(name)
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
         raise RequestRejected(f"export {name!r} leads out of the folder of exports: name a file in it")
@@ -107,19 +112,28 @@ def add_rows(path: Path, rows: Sequence[dict[str, Any]]) -> int:
 
 
 def _add(path: Path, rows: Sequence[dict[str, Any]]) -> int:
+    partial = path.with_name(f".{path.name}.partial")
+    if path.suffix == parquet_exports.SUFFIX:
+        number = parquet_exports.added(path, partial, COLUMNS, JOB_ID, rows)
+    else:
+        number = _added(path, partial, rows)
+    if number:
+        partial.replace(path)
+    return number
+
+
+def _added(path: Path, partial: Path, rows: Sequence[dict[str, Any]]) -> int:
     header, standing = _read(path)
     known = {row[JOB_ID] for row in standing}
     new = [row for row in rows if row[JOB_ID] not in known]
     if not new:
         return 0
-    partial = path.with_name(f".{path.name}.partial")
     with partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, [*header, *(name for name in COLUMNS if name not in header)])
         writer.writeheader()
         writer.writerows([*standing, *new])
         file.flush()
         os.fsync(file.fileno())
-    partial.replace(path)
     return len(new)
 
 

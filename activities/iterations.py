@@ -97,6 +97,7 @@ class Iterations:
             sense=prepared.sense,
             reference=prepared.reference,
             heartbeat=self._heartbeat,
+            reading=prepared.reading,
             report=await self._database.read(optimisations.find_report, loop.loop_id),
         )
 
@@ -118,12 +119,14 @@ class Iterations:
                 needed_bytes=needed,
                 limit_bytes=capacity,
             )
-        if loop.reference is None:
+        if loop.reference is None or loop.objective is not None:  # no solver knows somebody's function
             return prepared
         reference, warnings = await self._references.find(
-            prepared.problem, loop.seed, loop.reference.total_seconds()
+            prepared.problem, prepared.terms, loop.seed, loop.reference.total_seconds()
         )
-        return prepared.model_copy(update={"reference": reference, "warnings": warnings})
+        return prepared.model_copy(
+            update={"reference": reference, "warnings": (*prepared.warnings, *warnings)}
+        )
 
     @activity.defn(name=Activity.ITERATE)
     @speaks_temporal

@@ -73,6 +73,7 @@ class LoopReports:
             curve=curve(log, prepared.sense, 0, MAX_CURVE),
             places=stretches(log, prepared.groups, prepared.sense),
             jobs=await self._database.read(loop_jobs.of_loop, call.loop_id),
+            reading=prepared.reading,
             provenance=_provenance(prepared, log),
             warnings=prepared.warnings,
             error_document=call.error,
@@ -180,7 +181,12 @@ def _provenance(prepared: PreparedLoop, log: Sequence[Block]) -> dict[str, objec
     for block in log:
         if not changes or changes[-1]["shots"] != block.shots:
             changes.append({"from_iteration": block.first, "shots": block.shots})
+    objective = {}
+    if prepared.objective is not None and prepared.known_objective is not None:
+        told = {"data": digest(prepared.objective)}
+        objective = {"objective": prepared.known_objective.model_dump(mode="json") | told}
     return {
+        **objective,
         "seed": loop.seed,
         "backend": loop.backend,
         "optimiser": loop.optimiser.model_dump(mode="json"),

@@ -13,13 +13,19 @@ from circuits.objectives import Operator, observable_of, operator_of
 from circuits.optimisers.choice import optimiser_of
 from circuits.optimisers.protocol import Floats
 from circuits.parse import dump_qpy, read_circuit
-from circuits.problem_files import read_problem
+from circuits.problem_files import index_base, read_problem
+from circuits.problem_files.lines import Found
 from circuits.problems import qubits_of
+from circuits.registered_objectives import known
 from circuits.source import SourceLimits
 from circuits.traits import measure_traits
+from circuits.translations import in_words
+from circuits.whole_programs import as_qubo
+from qurable.contracts.base import digest
 from qurable.contracts.observables import Observable
 from qurable.contracts.optimisations import Optimisation, PreparedLoop, StartedLoop
-from qurable.contracts.problems import PauliHamiltonian, Problem
+from qurable.contracts.problems import LinearProgram, PauliHamiltonian
+from qurable.contracts.translations import Reading
 from qurable.errors import RequestRejected
 
 _NEAR_ZERO = 0.1
@@ -37,7 +43,9 @@ def prepare_loop(payload: Any, _emit: Callable[[Any], None]) -> str:
         RequestRejected: Something about it is not acceptable.
     """
     loop = Optimisation.read(payload["loop"])
-    problem = _problem(loop)
+    objective = None if loop.objective is None else known(loop.objective.name)
+    found = _found(loop)
+    problem = found.problem
     operator = operator_of(problem)
     width = max(qubit + 1 for product in operator for qubit, _ in product)
     if isinstance(problem, PauliHamiltonian):
@@ -49,6 +57,7 @@ def prepare_loop(payload: Any, _emit: Callable[[Any], None]) -> str:
     start = _start(loop, len(names))
     first = optimiser_of(loop.optimiser, start, loop.seed, loop.stop.tolerance)
     first.close()
+    observables = loop.observables or (observable_of(operator),)
     prepared = PreparedLoop(
         loop=StartedLoop.of(loop),
         problem=problem,
@@ -56,22 +65,44 @@ def prepare_loop(payload: Any, _emit: Callable[[Any], None]) -> str:
         parameters=tuple(names),
         observable=observable_of(operator),
         qubits=circuit.num_qubits,
-        groups=len(group_products(operator)),
+        groups=len(group_products({product for entry in observables for product in entry.paulis()})),
         start=tuple(start.tolist()),
+        warnings=found.warnings,
+        reading=_reading(loop, found),
+        terms=found.terms,
+        observables=() if objective is None else observables,
+        objective=loop.objective,
+        known_objective=objective,
     )
     return prepared.model_dump_json()
 
 
-def _problem(loop: Optimisation) -> Problem:
+def _found(loop: Optimisation) -> Found:
+    if isinstance(loop.problem, LinearProgram) and loop.problem.qubits is None:
+        return Found(*as_qubo(loop.problem))
     if loop.problem is not None:
-        return loop.problem
+        return Found(loop.problem)
     if loop.file is not None:
         return read_problem(loop.file)
-    observable = loop.observable or Observable(terms=())
-    return PauliHamiltonian(
-        sense=loop.sense,
-        num_qubits=max(1, observable.num_qubits or 0, observable.min_qubits),
-        terms=observable.terms,
+    observables = loop.observables or (loop.observable or Observable(terms=()),)
+    widths = [max(observable.num_qubits or 0, observable.min_qubits) for observable in observables]
+    return Found(
+        PauliHamiltonian(
+            sense=loop.sense,
+            num_qubits=max(1, *widths),
+            terms=tuple(term for observable in observables for term in observable.terms),
+        )
+    )
+
+
+def _reading(loop: Optimisation, found: Found) -> Reading | None:
+    if loop.file is None:
+        return None
+    return Reading(
+        format=loop.file.format,
+        index_base=index_base(loop.file),
+        digest=digest(loop.file.text),
+        meaning=in_words(found.problem, found.terms),
     )
 
 

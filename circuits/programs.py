@@ -4,7 +4,7 @@ Needs `highspy`, which the dependency group `problems` brings.
 """
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,10 @@ class Program:
         names: Of its variables, in the file's order.
         sense: Which way is better.
         bounds: Lowest and highest value of each variable.
+        kinds: Of each variable: `continuous`, `integer`, or what else the file says.
+        costs: Of the objective, one per variable.
+        offset: Constant of the objective.
+        quadratic: Whether the objective has squares or products, which nothing here takes.
     """
 
     def __init__(self, form: str, text: str) -> None:
@@ -87,7 +91,9 @@ class Program:
             status = solver.readModel(str(path))
         model = solver.getLp()
         if status == highspy.HighsStatus.kError or not model.num_col_:  # prose is read as an empty program
-            raise RequestRejected(f"the {form} text is not a program that can be read: it has no variables")
+            raise RequestRejected(
+                f"the {form} text is not a program that can be read: it has no variables, or a number that HiGHS does not take"
+            )
         self.solver = solver
         self.names: list[str] = [
             model.col_names_[at] if model.col_names_ else f"x{at}" for at in range(model.num_col_)
@@ -96,14 +102,20 @@ class Program:
         self.bounds = {
             name: (model.col_lower_[at], model.col_upper_[at]) for at, name in enumerate(self.names)
         }
-        self._costs = list(model.col_cost_)
-        self._offset = float(model.offset_)
+        self.costs = list(model.col_cost_)
+        self.offset = float(model.offset_)
         self._rows = [
             model.row_names_[at] if model.row_names_ else f"row {at}" for at in range(model.num_row_)
         ]
         self._limits = list(zip(model.row_lower_, model.row_upper_, strict=True))
-        self._columns = [solver.getColEntries(at)[1:] for at in range(model.num_col_)]
+        # of a column without entries HiGHS says that row 0 has the weight 0, also where there is no row
+        self._columns = [
+            solver.getColEntries(at)[1:] if self._rows else ((), ()) for at in range(model.num_col_)
+        ]
         self._whole = [kind == highspy.HighsVarType.kInteger for kind in model.integrality_]
+        kinds = [str(kind.name).removeprefix("k").lower() for kind in model.integrality_]
+        self.kinds = kinds or ["continuous"] * len(self.names)
+        self.quadratic = solver.getHessianNumNz() > 0
 
     def check_names(self, names: Sequence[str]) -> None:
         """Make sure that a problem's variables are the program's.
@@ -116,6 +128,15 @@ class Program:
                 f"the program's variables are {self.names[:10]}, the problem names {list(names)[:10]}"
             )
 
+    def rows(self) -> Iterator[tuple[str, float, float, dict[int, float]]]:
+        """Name, bounds and weights by position of variable of each constraint."""
+        entries: list[dict[int, float]] = [{} for _ in self._rows]
+        for at, (rows, weights) in enumerate(self._columns):
+            for row, weight in zip(rows, weights, strict=True):
+                entries[int(row)][at] = float(weight)
+        for name, (lower, upper), of_row in zip(self._rows, self._limits, entries, strict=True):
+            yield name, float(lower), float(upper), of_row
+
     def rounded(self, values: Sequence[float]) -> list[float]:
         """Values in the file's order, whole where the program says so."""
         whole = self._whole or [False] * len(self.names)
@@ -124,9 +145,9 @@ class Program:
     def score(self, values: Mapping[str, float]) -> tuple[float, tuple[str, ...]]:
         """Objective of an assignment, and the rows it breaks."""
         activity = [0.0] * len(self._rows)
-        objective = self._offset
+        objective = self.offset
         for at, name in enumerate(self.names):
-            objective += self._costs[at] * values[name]
+            objective += self.costs[at] * values[name]
             rows, weights = self._columns[at]
             for row, weight in zip(rows, weights, strict=True):
                 activity[row] += weight * values[name]

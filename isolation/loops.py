@@ -17,9 +17,12 @@ import numpy as np
 from circuits.optimisers.choice import optimiser_of
 from circuits.optimisers.protocol import Floats
 from circuits.problems import best_answer, size
+from circuits.registered_objectives import ObjectiveBroke
 from circuits.seeds import STRIDE, iteration_base
 from circuits.stopping import Stopping
+from circuits.translations import best_translated
 from isolation.child import Emit
+from isolation.composed_objective import ComposedObjective
 from isolation.loop_objective import Objective
 from qurable.contracts.loop_places import IN_CHUNKS, Finish, FinishWhen
 from qurable.contracts.optimisations import PreparedLoop, StopReason
@@ -39,7 +42,7 @@ _ANSWER_SHOTS = 1024
 @functools.lru_cache(maxsize=_KEPT_LOOPS)
 def _prepared(document: str) -> tuple[PreparedLoop, Objective]:
     prepared = PreparedLoop.read(document)
-    return prepared, Objective(prepared)
+    return prepared, Objective(prepared) if prepared.objective is None else ComposedObjective(prepared)
 
 
 class Trajectory:
@@ -261,8 +264,8 @@ def run_chunk(payload: Any, emit: Emit) -> Any:
     while stopped is None and (knows or trajectory.finishing is None):
         points = trajectory.points()
         seed = iteration_base(prepared.loop.seed, trajectory.iterations)
-        values, errors = objective.values(points, shots, seed)
         try:
+            values, errors = _values(objective, points, shots, seed, trajectory.iterations)
             trajectory.tell(points, values)
         except OptimisationFailed:
             emit(block.document(shots))
@@ -277,6 +280,15 @@ def run_chunk(payload: Any, emit: Emit) -> Any:
         if now >= end:
             break
     return {"stopped_by": stopped, "finishing": trajectory.finishing is not None}
+
+
+def _values(
+    objective: Objective, points: Floats, shots: int | None, seed: int, iteration: int
+) -> tuple[Floats, Floats]:
+    try:
+        return objective.values(points, shots, seed)
+    except ObjectiveBroke as failure:
+        raise OptimisationFailed(f"in iteration {iteration}, {failure}", iteration=iteration) from None
 
 
 def end_loop(payload: Any, _emit: Emit) -> Any:
@@ -294,7 +306,7 @@ def end_loop(payload: Any, _emit: Emit) -> Any:
     trajectory = taken_up(payload["name"], prepared, iterations_of(payload["log"], len(prepared.parameters)))
     points = np.stack([trajectory.optimiser.centre, np.frombuffer(payload["best"])])
     seed = iteration_base(prepared.loop.seed, trajectory.iterations)
-    values, errors = objective.values(points, payload["shots"], seed)
+    values, errors = _values(objective, points, payload["shots"], seed, trajectory.iterations)
     chosen = int(np.argmin(trajectory.sign * values))
     return {
         "x": points[chosen].tobytes(),
@@ -312,4 +324,6 @@ def _answer(prepared: PreparedLoop, objective: Objective, point: Floats, seed: i
     if not isinstance(problem, Qubo | Ising | MaxCut):
         return None
     counts = objective.counts(point, _ANSWER_SHOTS, seed)
+    if prepared.terms is not None and isinstance(problem, Qubo):
+        return best_translated(prepared.terms, problem, counts).model_dump_json()
     return best_answer(problem, counts, range(size(problem))).model_dump_json()

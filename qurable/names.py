@@ -29,6 +29,7 @@ RECONCILER_SCHEDULE = "qurable-reconciler"
 BACKENDS_GROUP = "qurable.backends"
 COMMANDS_GROUP = "qurable.commands"
 DECISIONS_GROUP = "qurable.decisions"
+OBJECTIVES_GROUP = "qurable.objectives"
 
 NAMESPACE_RETENTION_DAYS = 30
 

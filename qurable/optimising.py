@@ -1,6 +1,7 @@
 """Variational loops from a client: start one, watch it, steer it, attach to it by id from anywhere."""
 
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -31,7 +32,7 @@ from qurable.contracts.optimisations import (
     ProblemFormat,
     Steering,
 )
-from qurable.contracts.problems import PROBLEM_KINDS
+from qurable.contracts.problems import MAX_PROBLEM_TEXT, PROBLEM_KINDS
 from qurable.contracts.stages import ReadRequest
 from qurable.endings import ended, from_error, unreachable
 from qurable.errors import HybridError, KeyReused, NoWorker, RequestRejected, from_document
@@ -56,6 +57,12 @@ _FORMATS = {
     ".qubo": ProblemFormat.QUBO,
     ".coo": ProblemFormat.COO,
     ".fcidump": ProblemFormat.FCIDUMP,
+    ".tsp": ProblemFormat.TSPLIB,
+    ".atsp": ProblemFormat.TSPLIB,
+    ".lp": ProblemFormat.LP,
+    ".mps": ProblemFormat.MPS,
+    ".csv": ProblemFormat.CSV,
+    ".parquet": ProblemFormat.PARQUET,
 }
 """Of files by their suffix; a name that ends in FCIDUMP is one too."""
 
@@ -64,21 +71,22 @@ def as_optimisation(work: Any, ansatz: Any, **options: Any) -> Optimisation:
     """A loop from what people have at hand.
 
     Args:
-        work: A problem or its document, a `ProblemFile`, or an observable: a Pauli label, a sum of them, a `SparsePauliOp`.
+        work: A problem or its document, a `ProblemFile`, or an observable: a Pauli label, a sum of them, a `SparsePauliOp`;
+            for a registered objective also a list of them.
         ansatz: A family as `{"family", "depth"}` or `"family"` or `"family:depth"`, or a circuit with parameters.
         **options: Other fields of `Optimisation`.
 
     Raises:
         RequestRejected: Naming the field.
     """
-    fields = {**_what(work), **_with(ansatz), **options}
+    fields = {**_what(work, composed=options.get("objective") is not None), **_with(ansatz), **options}
     try:
         return Optimisation.model_validate(fields)
     except ValidationError as failure:
         raise RequestRejected(explain(failure, "the loop")) from None
 
 
-def _what(work: Any) -> dict[str, Any]:
+def _what(work: Any, *, composed: bool) -> dict[str, Any]:
     if isinstance(work, ProblemFile):
         return {"file": work}
     if isinstance(work, str | Path) and Path(work).suffix:
@@ -87,8 +95,12 @@ def _what(work: Any) -> dict[str, Any]:
     if kind in PROBLEM_KINDS:
         return {"problem": work}
     observables = as_observables(work)
+    if len(observables.shape) == 1 and composed:
+        return {"observables": observables.items}
     if observables.shape:
-        raise RequestRejected("a loop has one observable, not an array of them")
+        raise RequestRejected(
+            "a loop has one observable, not an array of them; a list of them needs an `objective` that makes one number of their values"
+        )
     return {"observable": observables.items[0]}
 
 
@@ -101,8 +113,16 @@ def _with(ansatz: Any) -> dict[str, Any]:
     return {"circuit": as_circuit(ansatz)}
 
 
-def problem_file(path: Path, form: str | None = None, index_base: int | None = None) -> ProblemFile:
+def problem_file(
+    path: Path, form: str | None = None, index_base: int | None = None, table: str | None = None
+) -> ProblemFile:
     """A problem's file; its format by its suffix unless one is named.
+
+    Args:
+        path: Of the file.
+        form: One of `ProblemFormat`.
+        index_base: What it calls its first node, variable or city, 0 or 1.
+        table: What the numbers of a CSV or Parquet table are: `maxcut` or `qubo`.
 
     Raises:
         RequestRejected: There is no such file, or nobody knows its format.
@@ -117,8 +137,14 @@ def problem_file(path: Path, form: str | None = None, index_base: int | None = N
             f"the format of {str(path)!r} does not show in its name: name one of {', '.join(ProblemFormat)}"
         )
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-        return ProblemFile.model_validate({"format": found, "text": text, "index_base": index_base})
+        if path.stat().st_size > MAX_PROBLEM_TEXT:
+            raise RequestRejected(f"{str(path)!r} is larger than {MAX_PROBLEM_TEXT:,} bytes")
+        content = path.read_bytes()
+        packed = found == ProblemFormat.PARQUET
+        text = b64encode(content).decode() if packed else content.decode(errors="replace")
+        return ProblemFile.model_validate(
+            {"format": found, "text": text, "index_base": index_base, "table": table}
+        )
     except ValidationError as failure:
         raise RequestRejected(explain(failure, f"the file {str(path)!r}")) from None
 

@@ -379,7 +379,11 @@ class Variational:
             )
         if steering.backend is not None:
             try:
-                check_place(steering.backend, steering.shots or self._shots)
+                check_place(
+                    steering.backend,
+                    steering.shots or self._shots,
+                    has_objective=self._loop.objective is not None,
+                )
             except ValueError as failure:
                 raise final(RequestRejected(str(failure))) from None
 

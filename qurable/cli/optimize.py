@@ -20,8 +20,8 @@ def optimize(
     file: Annotated[
         Path,
         typer.Argument(
-            help="A problem: *.edges, *.gset, *.qubo, *.coo, FCIDUMP, or a JSON document of a problem, a SparsePauliOp, "
-            "a dimod model or a whole loop."
+            help="A problem: *.edges, *.gset, *.qubo, *.coo, *.tsp, *.lp, *.mps, *.csv, *.parquet, FCIDUMP, or a JSON document "
+            "of a problem, a SparsePauliOp, a dimod model or a whole loop."
         ),
     ],
     ansatz: Annotated[
@@ -87,6 +87,20 @@ def optimize(
             min=0, max=1, help="What the file calls its first node or variable; what its format says."
         ),
     ] = None,
+    table: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="What the numbers of a CSV or Parquet table are, maxcut or qubo; what its columns say."
+        ),
+    ] = None,
+    objective: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="A registered objective, which is told the expectation values."),
+    ] = None,
+    objective_data: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="JSON object that the objective is given."),
+    ] = None,
     key: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="Idempotency key: the same key is the same loop."),
@@ -105,9 +119,11 @@ def optimize(
             ansatz,
             form,
             index_base,
+            table,
             {
                 **show.wishes(optimiser, shots, seed, evaluations, plateau, deadline, key, project),
                 **places.wishes(backend, finish, finish_shots, finish_iterations, finish_after, ibm, budget),
+                **show.read_objective(objective, objective_data),
             },
         )
         loop = await qurable.optimise(*wanted[:2], **wanted[2])

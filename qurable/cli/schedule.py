@@ -89,7 +89,7 @@ def create(
     export: Annotated[
         str,
         typer.Option(
-            help="CSV file below the folder of exports; every fire adds a row for each of its jobs."
+            help="CSV or Parquet file below the folder of exports; every fire adds a row for each of its jobs."
         ),
     ] = "",
     note: Annotated[str, typer.Option(help="For people; the web UI shows it.")] = "",

@@ -22,7 +22,7 @@ from qurable.contracts.optimisations import (
     Spent,
     Steering,
 )
-from qurable.contracts.problems import MAX_PROBLEM_TEXT, PROBLEM_KINDS, Sense
+from qurable.contracts.problems import MAX_PROBLEM_TEXT, PROBLEM_KINDS, ProblemAnswer, Sense
 from qurable.errors import RequestRejected
 from qurable.optimising import Loop, problem_file
 
@@ -58,7 +58,12 @@ def wishes(
 
 
 def read_loop(
-    file: Path, ansatz: str | None, form: str | None, index_base: int | None, fields: dict[str, Any]
+    file: Path,
+    ansatz: str | None,
+    form: str | None,
+    index_base: int | None,
+    table: str | None,
+    fields: dict[str, Any],
 ) -> tuple[Any, Any, dict[str, Any]]:
     """What is asked, with which ansatz, and the other fields.
 
@@ -72,7 +77,26 @@ def read_loop(
         if document.get("kind") in PROBLEM_KINDS:
             return document, _named(ansatz), fields
         form = ProblemFormat.DIMOD if "linear_biases" in document else ProblemFormat.SPARSE_PAULI_OP
-    return problem_file(file, form, index_base), _named(ansatz), fields
+    return problem_file(file, form, index_base, table), _named(ansatz), fields
+
+
+def read_objective(name: str | None, data: str | None) -> dict[str, Any]:
+    """The registered objective that a command line names.
+
+    Raises:
+        RequestRejected: Its data are no JSON object, or belong to none.
+    """
+    if name is None:
+        if data is not None:
+            raise RequestRejected("--objective-data belong to an --objective: name one")
+        return {}
+    try:
+        told = {} if data is None else json_module.loads(data)
+    except ValueError as failure:
+        raise RequestRejected(f"--objective-data is no JSON: {failure}") from None
+    if not isinstance(told, dict):
+        raise RequestRejected("--objective-data is no JSON object: write {...}")
+    return {"objective": {"name": name, "data": told}}
 
 
 def _named(ansatz: str | None) -> str:
@@ -89,9 +113,10 @@ def _whole(
     """A loop as a document; options are put in the place of its fields."""
     whole = {**document, **fields}
     whole.pop("kind")
-    given = [name for name in ("problem", "file", "observable") if whole.get(name) is not None]
+    kinds = ("problem", "file", "observable", "observables")
+    given = [name for name in kinds if whole.get(name) is not None]
     if len(given) != 1 or given == ["file"]:
-        raise RequestRejected("a loop's document has one of problem and observable")
+        raise RequestRejected("a loop's document has one of problem, observable and observables")
     work = whole.pop(given[0])
     own = whole.pop("ansatz", None) or whole.pop("circuit", None)
     return work, _named(ansatz) if own is None else ansatz or own, whole
@@ -198,6 +223,24 @@ def sparkline(values: Sequence[float], width: int = _CHART_WIDTH) -> str:
     return "".join(_BARS[round((value - low) / span * (len(_BARS) - 1))] for value in values)
 
 
+def _answer(whose: str, found: ProblemAnswer) -> Iterator[str]:
+    """An answer in the problem's terms: a tour, variables by name, or an assignment."""
+    if found.tour:
+        yield f"{whose + 'tour':<18}{' '.join(found.tour)}"
+    elif found.assignment is not None and found.names:
+        values = " ".join(
+            f"{name}={value:g}" for name, value in zip(found.names, found.assignment, strict=True)
+        )
+        yield f"{whose + 'variables':<18}{values}"
+    elif found.assignment is not None:
+        yield f"{whose + 'assignment':<14}{' '.join(f'{value:g}' for value in found.assignment)}"
+    if found.objective is not None:
+        yield f"{whose + 'objective':<{18 if found.names else 14}}{found.objective:g}"
+    if found.names:
+        broken = "; ".join(found.violations[:5])
+        yield f"{whose + 'feasible':<18}{'yes' if found.feasible else f'no: {broken}'}"
+
+
 def _numbers(x: Sequence[float]) -> str:
     shown = " ".join(f"{value:.4f}" for value in x[:8])
     return f"{shown} ..." if len(x) > 8 else shown
@@ -224,6 +267,9 @@ def report(found: OptimisationReport, *, json: bool) -> None:
         return
     out.print(f"loop          {found.id}")
     out.print(f"state         {found.state}, stopped by {found.stopped_by}")
+    if found.reading is not None:
+        base = "" if found.reading.index_base is None else f", counted from {found.reading.index_base}"
+        out.print(f"file          {found.reading.format}{base}: {found.reading.meaning}")
     if found.value is not None:
         error = f" ± {found.error:.2g}" if found.error else " exactly"
         out.print(f"value         {found.value:.10g}{error} ({found.sense})")
@@ -233,9 +279,12 @@ def report(found: OptimisationReport, *, json: bool) -> None:
         ratio = "" if found.ratio is None else f", {found.ratio:.4f} of it"
         worse = "lower" if found.sense is Sense.MAXIMIZE else "higher"
         out.print(f"gap           {found.gap:.6g} {worse} than the classical value{ratio}")
-    if found.answer is not None and found.answer.assignment is not None:
-        out.print(f"assignment    {' '.join(f'{value:g}' for value in found.answer.assignment)}")
-        out.print(f"objective     {found.answer.objective:g}")
+    if found.answer is not None:
+        for line in _answer("", found.answer):
+            out.print(line)
+    if found.reference is not None and found.reference.answer is not None:
+        for line in _answer("classical ", found.reference.answer):
+            out.print(line)
     spent = found.spent
     out.print(
         f"cost          {spent.iterations:,} iterations, {spent.evaluations:,} evaluations, {spent.shots:,} shots, {spent.seconds:.1f} s"

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from qurable.contracts.base import Contract
-from qurable.names import CACHE, CLASSICAL, CLASSICAL_PREFIX
+from qurable.names import CACHE, CLASSICAL
 
 IN_CHUNKS = "aer"
 """The place whose iterations run beside the optimiser, some of them in one activity; anywhere else each is a job."""
@@ -14,19 +14,30 @@ IN_CHUNKS = "aer"
 _NO_PLACES = frozenset({"auto", "ibm", CACHE, CLASSICAL})
 
 
-def check_place(backend: str, shots: int | None) -> None:
-    """Refuse a place that a loop cannot evaluate on.
+def check_place(backend: str, shots: int | None, *, has_objective: bool = False) -> None:
+    """See whether a loop's iterations can run at a place.
+
+    Args:
+        backend: Its name.
+        shots: Of each measured group; None for exact values.
+        has_objective: Whether a registered objective makes the value.
 
     Raises:
-        ValueError: It is no single place that runs circuits, or measures and has no shots.
+        ValueError: They cannot, with the reason.
     """
-    if backend in _NO_PLACES or backend.startswith(CLASSICAL_PREFIX):
+    if backend in _NO_PLACES:
         raise ValueError(
             f"a loop cannot run on {backend!r}: name one place that runs circuits, since values of several are not compared"
         )
-    if backend != IN_CHUNKS and shots is None:
+    if backend == IN_CHUNKS:
+        return
+    if shots is None:
         raise ValueError(
             f"a loop on {backend!r} needs `shots`: exact values, without shots, are those of {IN_CHUNKS!r} alone"
+        )
+    if has_objective:
+        raise ValueError(
+            f"a registered objective is evaluated beside the simulator: its loop runs on {IN_CHUNKS!r}, not on {backend!r}"
         )
 
 

@@ -13,11 +13,14 @@ from qurable.contracts.errors import ErrorDocument
 from qurable.contracts.ibm import IbmOptions
 from qurable.contracts.jobs import MAX_SEED, Limits, job_id, mint_key
 from qurable.contracts.loop_places import IN_CHUNKS, Finish, FinishWhen, LoopJob, Stretch, check_place
+from qurable.contracts.objectives import KnownObjective, ObjectiveCall
 from qurable.contracts.observables import Observable
 from qurable.contracts.problems import MAX_PROBLEM_TEXT, Finite, Problem, ProblemAnswer, Sense
+from qurable.contracts.translations import Reading, Terms
 from qurable.names import DATA_CLASS_PATTERN, PROJECT_PATTERN, USER_PATTERN
 
 MAX_EVALUATIONS = 1_000_000
+MAX_OBSERVABLES = 64
 MAX_CURVE = 200
 """Points of a loop's curve that its status holds."""
 
@@ -35,6 +38,11 @@ class ProblemFormat(StrEnum):
     DIMOD = "dimod"
     SPARSE_PAULI_OP = "sparse_pauli_op"
     FCIDUMP = "fcidump"
+    TSPLIB = "tsplib"
+    LP = "lp"
+    MPS = "mps"
+    CSV = "csv"
+    PARQUET = "parquet"
 
 
 class ProblemFile(Contract):
@@ -42,14 +50,16 @@ class ProblemFile(Contract):
 
     Attributes:
         format: Of the file.
-        text: The file.
-        index_base: What its first node, variable or qubit is called: 0 or 1; None for what the format says.
+        text: The file; one of Parquet in base64.
+        index_base: What its first node, variable or city is called: 0 or 1; None for what the format says.
+        table: What the numbers of a CSV or Parquet table are; None for what its columns say, and a QUBO for a matrix.
         mapping: How the modes of a FCIDUMP become qubits.
     """
 
     format: ProblemFormat
     text: str = Field(max_length=MAX_PROBLEM_TEXT, repr=False)
     index_base: Literal[0, 1] | None = None
+    table: Literal["maxcut", "qubo"] | None = None
     mapping: Literal["jordan_wigner", "parity"] = "jordan_wigner"
 
 
@@ -124,7 +134,9 @@ class Optimisation(Contract):
         problem: What is asked: a QUBO, an Ising or MaxCut instance, or a Hamiltonian.
         file: The same, as a file.
         observable: The same, for a circuit of the caller's own.
-        sense: Whether `observable` is minimised or maximised; a problem has its own.
+        observables: Those whose expectation values a registered objective is told, in this order.
+        objective: A registered objective, in the place of the expectation value itself.
+        sense: Whether `observable`, or what `objective` makes of `observables`, is minimised or maximised; a problem has its own.
         ansatz: A named family of circuits.
         circuit: The caller's own circuit with parameters, in the place of `ansatz`.
         optimiser: Which one, and how it begins.
@@ -150,6 +162,8 @@ class Optimisation(Contract):
     problem: Problem | None = None
     file: ProblemFile | None = None
     observable: Observable | None = None
+    observables: tuple[Observable, ...] = Field(default=(), max_length=MAX_OBSERVABLES)
+    objective: ObjectiveCall | None = None
     sense: Sense = Sense.MINIMIZE
     ansatz: Ansatz | None = None
     circuit: Circuit | None = None
@@ -172,19 +186,25 @@ class Optimisation(Contract):
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
-        if sum(given is not None for given in (self.problem, self.file, self.observable)) != 1:
-            raise ValueError("a loop has one of problem, file and observable")
+        asked = (self.problem, self.file, self.observable, self.observables or None)
+        if sum(given is not None for given in asked) != 1:
+            raise ValueError("a loop has one of problem, file, observable and observables")
+        if self.observables and self.objective is None:
+            raise ValueError("several observables need an objective that makes one number of their values")
         if (self.ansatz is None) == (self.circuit is None):
             raise ValueError("a loop has either an ansatz or a circuit")
-        if self.sense is not Sense.MINIMIZE and self.observable is None:
-            raise ValueError("sense belongs to an observable: a problem has its own")
+        if self.sense is not Sense.MINIMIZE and self.observable is None and not self.observables:
+            raise ValueError("sense belongs to observables: a problem has its own")
         if self.final_shots is not None and self.shots is None and self.finish is None:
             raise ValueError("final_shots belong to a loop with shots: without, every value is exact")
         return self
 
     @model_validator(mode="after")
     def _can_run_there(self) -> Self:
-        check_place(self.backend, self.shots)
+        has_objective = self.objective is not None
+        check_place(self.backend, self.shots, has_objective=has_objective)
+        if self.finish is not None:
+            check_place(self.finish.backend, self.finish.shots, has_objective=has_objective)
         if self.finish is not None and self.finish.when is FinishWhen.PLATEAU and self.stop.plateau is None:
             raise ValueError(
                 "a loop that finishes after a plateau needs `stop.plateau`: after how many iterations it is one"
@@ -326,6 +346,7 @@ class Reference(Contract):
         bound: Best known bound on the optimum, None where none is known.
         certain: Whether it came with a proof, or to the precision of the arithmetic.
         seconds: What it took (s).
+        answer: Its answer, for tours and programs.
     """
 
     solver: str
@@ -334,6 +355,7 @@ class Reference(Contract):
     bound: float | None = None
     certain: bool = False
     seconds: float
+    answer: ProblemAnswer | None = None
 
 
 class OptimisationStatus(Contract):
@@ -394,7 +416,8 @@ class OptimisationReport(Contract):
         curve: As in the status.
         places: Which iterations were where, in order.
         jobs: That evaluated, or tried to; none where all was in chunks.
-        provenance: Versions, digests and seeds that reproduce it.
+        reading: How the problem's file was understood.
+        provenance: Versions, digests and seeds that reproduce it, and the registered objective's own.
         warnings: What the caller should know.
         error_document: Why it failed.
         began: When it was prepared.
@@ -418,6 +441,7 @@ class OptimisationReport(Contract):
     curve: tuple[CurvePoint, ...] = ()
     places: tuple[Stretch, ...] = ()
     jobs: tuple[LoopJob, ...] = ()
+    reading: Reading | None = None
     provenance: dict[str, Any] = Field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     error_document: ErrorDocument | None = None
@@ -503,6 +527,11 @@ class PreparedLoop(Contract):
         start: The first point (radians).
         reference: What the loop is compared with.
         warnings: What the caller should know.
+        reading: How the problem's file was understood.
+        terms: What the problem's bits mean, where it was asked in other terms.
+        observables: Those whose expectation values the registered objective is told.
+        objective: What is called with them.
+        known_objective: What that was when the loop was prepared.
     """
 
     loop: StartedLoop
@@ -515,6 +544,11 @@ class PreparedLoop(Contract):
     start: tuple[float, ...]
     reference: Reference | None = None
     warnings: tuple[str, ...] = ()
+    reading: Reading | None = None
+    terms: Terms | None = None
+    observables: tuple[Observable, ...] = ()
+    objective: ObjectiveCall | None = None
+    known_objective: KnownObjective | None = None
 
     @property
     def sense(self) -> Sense:
@@ -543,6 +577,7 @@ class LoopPlan(Contract):
         sense: Which way is better.
         reference: What it is compared with.
         heartbeat: A chunk whose worker is silent for this long is given to another.
+        reading: How the problem's file was understood.
         report: Of an earlier execution that ended.
     """
 
@@ -551,6 +586,7 @@ class LoopPlan(Contract):
     sense: Sense
     reference: Reference | None = None
     heartbeat: timedelta = timedelta(seconds=5)
+    reading: Reading | None = None
     report: OptimisationReport | None = None
 
 

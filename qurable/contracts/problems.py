@@ -220,6 +220,8 @@ class ProblemAnswer(Contract):
         gap: How far the objective can be from the optimum at most, in its own unit; None without a bound.
         samples_considered: Distinct assignments among which this one was chosen.
         matrix: Of a kernel: similarities of `train` with itself, or of `test` (rows) with `train` (columns).
+        names: What the assignment's numbers belong to, where they have names: variables, or the cities of a tour, whose
+            numbers are their places in it, from 0.
     """
 
     kind: str
@@ -233,3 +235,11 @@ class ProblemAnswer(Contract):
     gap: float | None = None
     samples_considered: int = 0
     matrix: FloatArray | None = None
+    names: tuple[str, ...] = ()
+
+    @property
+    def tour(self) -> tuple[str, ...]:
+        """The cities of a tour in the order of the visit; empty for what is none."""
+        if self.kind != "tour" or self.assignment is None:
+            return ()
+        return tuple(name for _, name in sorted(zip(self.assignment, self.names, strict=True)))

@@ -20,7 +20,7 @@ MAX_JOBS_OF_A_FIRE = 200
 RESERVED_PREFIX = "qurable-"
 """Of the house's own schedules."""
 
-EXPORT_PATTERN = r"^$|^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*\.csv$"
+EXPORT_PATTERN = r"^$|^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*\.(csv|parquet)$"
 """A file below the folder of exports: no way leads up or out of it."""
 
 _WORD = r"^[0-9A-Za-z*,/-]{1,100}$"
@@ -136,7 +136,7 @@ class ScheduleSpec(Contract):
         start: It fires at no time before this.
         end: It fires at no time after this.
         input: What is started.
-        export: CSV file below the folder of exports to which every fire adds one row for each job; empty for none.
+        export: CSV or Parquet file below the folder of exports to which every fire adds one row for each job; empty for none.
         note: For people; the web UI shows it.
     """
 

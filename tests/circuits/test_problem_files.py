@@ -34,7 +34,7 @@ FCIDUMP = """ &FCI NORB=2,NELEC=2,MS2=0,
 
 
 def read(form: str, text: str, **more: Any) -> Any:
-    return read_problem(ProblemFile.model_validate({"format": form, "text": text, **more}))
+    return read_problem(ProblemFile.model_validate({"format": form, "text": text, **more})).problem
 
 
 def test_an_edge_list_counts_from_0_unless_its_owner_says_1() -> None:

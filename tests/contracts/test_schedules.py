@@ -43,7 +43,7 @@ def test_what_nobody_says_is_what_the_page_says() -> None:
         ({"export": "/etc/nightly.csv"}, "String should match pattern"),
         ({"export": "a/../nightly.csv"}, "String should match pattern"),
         ({"export": ".hidden.csv"}, "String should match pattern"),
-        ({"export": "nightly.parquet"}, "String should match pattern"),
+        ({"export": "nightly.xlsx"}, "String should match pattern"),
         ({"input": {"kind": "query", "states": ["running"]}}, "jobs that are running have not ended"),
         ({"input": {"kind": "query", "label": "red"}}, "String should match pattern"),
         ({"input": {"kind": "hook"}}, "Field required"),

@@ -4,12 +4,13 @@ import csv
 import itertools
 from datetime import UTC, datetime
 
+import pyarrow.parquet as pq
 from temporalio.worker import Worker
 
 from examples.nightly.problem import TASK_QUEUE, problem_of, tonight
 from examples.nightly.schedule import NIGHTLY, schedule
 from qurable.contracts.problems import MaxCut
-from qurable.contracts.schedules import ScheduleStatus
+from qurable.contracts.schedules import ScheduleSpec, ScheduleStatus
 from tests.chaos.harness import until
 from tests.conftest import Service
 
@@ -41,6 +42,29 @@ async def test_every_night_is_solved_once_and_lands_in_store_and_table(service: 
     assert [float(row["objective"]) for row in rows] == [
         _best_cut(problem_of(row["scheduled"])) for row in rows
     ]
+
+
+async def test_the_table_may_be_parquet(service: Service) -> None:
+    """The night's row once, with types, though its night is fired twice."""
+    schedules, name = service.qurable.schedules, "nightly-parquet"
+    spec = ScheduleSpec.model_validate(
+        {**NIGHTLY.model_dump(), "name": name, "project": name, "export": f"{name}/nightly.parquet"}
+    )
+
+    async def idle(fired: int) -> ScheduleStatus | None:
+        status = await schedules.describe(name)
+        return status if status.fired >= fired and not status.running else None
+
+    async with Worker(service.temporal, task_queue=TASK_QUEUE, activities=[tonight]):
+        await schedule(service.qurable, spec)
+        for fired in (1, 2):
+            await schedules.backfill(name, FIRST, FIRST)
+            await until("the night was fired", lambda fired=fired: idle(fired))
+    rows = pq.read_table(service.settings.exports_folder / spec.export).to_pylist()
+    await schedules.delete(name)
+
+    assert [row["schedule"] for row in rows] == [name]
+    assert [row["objective"] for row in rows] == [_best_cut(problem_of(row["scheduled"])) for row in rows]
 
 
 def _best_cut(problem: MaxCut) -> float:
