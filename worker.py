@@ -27,6 +27,7 @@ from activities.health import HealthWatch
 from activities.iterations import Iterations
 from activities.loop_references import LoopReferences
 from activities.loop_reports import LoopReports
+from activities.matrices import Matrices
 from activities.owners import TemporalOwners
 from activities.places import Patience, Places
 from activities.plan_route import PlanRoute
@@ -75,6 +76,7 @@ from store.ledger import StoreLedger
 from store.shelf import StoreShelf
 from workflows.batch import Batch
 from workflows.hybrid_job import HybridJob
+from workflows.matrix import Matrix
 from workflows.read_store import ReadStore
 from workflows.reconciler import Reconciler
 from workflows.scheduled import ScheduledRun
@@ -86,6 +88,7 @@ from workflows.variational import Variational
 WORKFLOWS = (
     Batch,
     HybridJob,
+    Matrix,
     ReadStore,
     Reconciler,
     ScheduledRun,
@@ -246,6 +249,7 @@ def _activities(
         LoopReferences(compiling, engine.admission),
         settings.heartbeat,
     )
+    matrices = Matrices(database, shelf, compiling, client, settings.source_limits, checkpoints.failpoint)
     loop_reports = LoopReports(database, engine.pool)
     reading = ReadStoreActivity(
         database, shelf, registry, Preview(validate, plan_route), watch, checkpoints.failpoint
@@ -278,7 +282,14 @@ def _activities(
             shadows.plan_shadow,
             shadows.compare_shadow,
         ),
-        Queue.COMPILE: (iterations.begin_loop, validate.validate, plan_route.plan_route, transpile.transpile),
+        Queue.COMPILE: (
+            iterations.begin_loop,
+            matrices.begin,
+            matrices.end,
+            validate.validate,
+            plan_route.plan_route,
+            transpile.transpile,
+        ),
         Queue.SIM: (waiting.await_done, iterations.iterate, loop_reports.end_loop),
         Queue.CLASSICAL: (waiting.await_done,),
         Queue.GPU: (waiting.await_done,),
@@ -293,6 +304,8 @@ def _activities(
             reconcile.reconcile,
             batching.advance,
             batching.cancel,
+            matrices.advance,
+            matrices.cancel,
         ),
     }
 

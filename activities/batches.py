@@ -231,7 +231,8 @@ class Batches:
         for chunk in flying:
             beat(f"waiting for job {chunk.job_id} to be withdrawn")
             ended = await self._end_of(call, replace(chunk, started=True))
-            await self._database.write(batches.end_chunk, call.id, chunk, ended, alone=False)
+            asked = await self._database.read(batches.asked, call.id, chunk)
+            await self._database.write(batches.end_chunk, call.id, chunk, ended, alone=asked.alone)
         await self._database.write(batches.end, call.id, cancelled=True)
         return Waited()
 

@@ -8,12 +8,14 @@ from activities import batch_items
 from activities.boundary import speaks_temporal
 from activities.checkpoint import Failpoint
 from activities.health import HealthWatch
+from activities.matrix_reports import matrix_body, matrix_report, matrix_status
 from activities.preview import Preview
 from activities.reporting import results_of
 from backends.registry import Registry, not_here
 from qurable.contracts.approvals import Approvals
 from qurable.contracts.batches import BatchReport, BatchStatus, ItemPage
 from qurable.contracts.budgets import Budgets
+from qurable.contracts.matrices import MatrixBody, MatrixReport, MatrixStatus
 from qurable.contracts.optimisations import Evaluation, OptimisationReport
 from qurable.contracts.reports import JobEvent, JobReport, JobSummary
 from qurable.contracts.results import Results
@@ -68,6 +70,9 @@ class ReadStore:
         | BatchReport
         | ItemPage
         | OptimisationReport
+        | MatrixStatus
+        | MatrixReport
+        | MatrixBody
         | tuple[Evaluation, ...]
         | Why
         | Results
@@ -106,6 +111,12 @@ class ReadStore:
                 return await self._loop(request.job_id)
             case "evaluations":
                 return await self._database.read(optimisations.evaluations, request.job_id, request.after)
+            case "matrix":
+                return await matrix_status(self._database, request.job_id)
+            case "matrix_report":
+                return await matrix_report(self._database, request.job_id)
+            case "matrix_file":
+                return await matrix_body(self._database, request.job_id)
             case "events":
                 await self._known(request.job_id)
                 return await self._database.read(jobs.events_of, request.job_id)

@@ -39,6 +39,7 @@ from qurable.errors import (
     NoWorker,
     from_document,
 )
+from qurable.matrices import MatrixRun, as_features, as_kernel, run_matrix_again, start_matrix
 from qurable.names import HYBRID_JOB, READ_STORE, SET_BUDGET, SET_ROLLOUT, Queue
 from qurable.optimising import Loop, as_optimisation, start_loop
 from qurable.requests import AnyJob, as_job
@@ -195,6 +196,58 @@ class Qurable:
     def attach_loop(self, loop_id: str) -> Loop:
         """A variational loop by its id, whoever started it."""
         return Loop(loop_id, self.temporal, self._read)
+
+    async def kernel(self, feature_map: Any, x_train: Any, x_test: Any = None, **options: Any) -> MatrixRun:
+        """Start a quantum kernel matrix, or find the one that its key already started.
+
+        K(x, y) = |<phi(x)|phi(y)>|^2 by overlap circuits. Half of the training matrix is run, its diagonal is not, and what an
+        earlier matrix of the project has is taken from there.
+
+        Args:
+            feature_map: A unitary circuit with a parameter for each column of the data, in the order of Qiskit's `parameters`.
+            x_train: Samples, shape (n, d).
+            x_test: Samples whose kernel with the training samples is wanted, shape (m, d).
+            **options: Fields of `KernelRequest`: `shots` (a number, or `exact`), `backend`, `seed`, `key`, `project`, ...
+
+        Raises:
+            RequestRejected: Naming the field.
+            KeyReused: The key belongs to another matrix.
+            ServiceUnreachable: Temporal does not answer.
+        """
+        return await start_matrix(
+            self.temporal, self._read, as_kernel(feature_map, x_train, x_test, **options)
+        )
+
+    async def features(self, circuit: Any, observables: Any, data: Any, **options: Any) -> MatrixRun:
+        """Start a matrix of expectation values, samples by observables, or find the one that its key already started.
+
+        Args:
+            circuit: With a parameter for each column of the data, in the order of Qiskit's `parameters`.
+            observables: A list of Pauli labels, sums of them, or `SparsePauliOp`.
+            data: Samples, shape (n, d).
+            **options: Fields of `FeaturesRequest`: `precision` (0 for exact values), `shots`, `backend`, `key`, ...
+
+        Raises:
+            RequestRejected: Naming the field.
+            KeyReused: The key belongs to another matrix.
+            ServiceUnreachable: Temporal does not answer.
+        """
+        return await start_matrix(
+            self.temporal, self._read, as_features(circuit, observables, data, **options)
+        )
+
+    async def run_matrix_again(self, matrix_id: str) -> MatrixRun:
+        """Run what is missing of a matrix that has ended; one that runs goes on.
+
+        Raises:
+            JobNotFound: It is no matrix's id.
+            ServiceUnreachable: Temporal does not answer.
+        """
+        return await run_matrix_again(self.temporal, self._read, matrix_id)
+
+    def attach_matrix(self, matrix_id: str) -> MatrixRun:
+        """A kernel or features by their id, whoever started them."""
+        return MatrixRun(matrix_id, self.temporal, self._read)
 
     async def _start(self, job: AnyJob) -> None:
         head = JobHead.of(job)

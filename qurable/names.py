@@ -8,6 +8,7 @@ from enum import StrEnum
 
 BATCH = "Batch"
 HYBRID_JOB = "HybridJob"
+MATRIX = "Matrix"
 READ_STORE = "ReadStore"
 RECONCILE = "Reconciler"
 SET_BUDGET = "SetBudget"
@@ -92,6 +93,10 @@ class Activity(StrEnum):
     BEGIN_LOOP = "begin_loop"
     ITERATE = "iterate"
     END_LOOP = "end_loop"
+    MATRIX_BEGIN = "matrix_begin"
+    MATRIX_ADVANCE = "matrix_advance"
+    MATRIX_CANCEL = "matrix_cancel"
+    MATRIX_END = "matrix_end"
     PLAN_SHADOW = "plan_shadow"
     COMPARE_SHADOW = "compare_shadow"
     DUE = "due"

@@ -5,10 +5,12 @@ another unit than dt travels as an opaque instruction that names it. Needs the e
 """
 
 import io
-from collections.abc import Callable
+import re
+import struct
+from collections.abc import Callable, Iterable
 
 from qiskit import QuantumCircuit, qpy
-from qiskit.circuit import CircuitInstruction, Delay, Instruction
+from qiskit.circuit import CircuitInstruction, Delay, Instruction, Parameter
 
 _UNITS = ("s", "ms", "us", "ns", "ps")
 _NAME = "qurable_delay_"
@@ -19,6 +21,29 @@ def dump(circuit: QuantumCircuit) -> bytes:
     body = io.BytesIO()
     qpy.dump(_rewritten(circuit, _packed), body)
     return body.getvalue()
+
+
+def with_sorted_symbols(body: bytes, parameters: Iterable[Parameter]) -> bytes:
+    """The same document with the symbols of each expression in order: Qiskit writes those of `x * y` in one that it draws.
+
+    Args:
+        body: QPY.
+        parameters: Of the circuit, none of them an element of a vector.
+    """
+    symbols = [
+        b"pp" + bytes(8) + struct.pack("!H16s", len(name), parameter.uuid.bytes) + name
+        for parameter in parameters
+        for name in [parameter.name.encode()]
+    ]
+    if len(symbols) < 2:
+        return body
+    one = b"|".join(re.escape(symbol) for symbol in symbols)
+    return re.sub(
+        b"(?:%b){2,}" % one.join((b"(?:", b")")),
+        lambda run: b"".join(sorted(re.findall(one, run.group(), re.DOTALL))),
+        body,
+        flags=re.DOTALL,
+    )
 
 
 def load(body: bytes) -> list[QuantumCircuit]:

@@ -186,7 +186,7 @@ def _from_quantum_circuit(circuit: Any) -> Circuit:
         Circuit,
         "the circuit",
         format=CircuitFormat.QPY,
-        qpy=qpy.dump(copy),
+        qpy=qpy.with_sorted_symbols(qpy.dump(copy), copy.parameters),
         name=name,
         metadata=dict(circuit.metadata or {}),
     )
