@@ -31,6 +31,7 @@ from activities.loop_references import LoopReferences
 from activities.loop_reports import LoopReports
 from activities.loop_sessions import LoopSessions
 from activities.loop_turns import LoopTurns
+from activities.matrices import Matrices
 from activities.owners import TemporalOwners
 from activities.places import Patience, Places
 from activities.plan_route import PlanRoute
@@ -80,6 +81,7 @@ from store.shelf import StoreShelf
 from workflows.batch import Batch
 from workflows.comparison import Comparison
 from workflows.hybrid_job import HybridJob
+from workflows.matrix import Matrix
 from workflows.read_store import ReadStore
 from workflows.reconciler import Reconciler
 from workflows.scheduled import ScheduledRun
@@ -92,6 +94,7 @@ WORKFLOWS = (
     Batch,
     Comparison,
     HybridJob,
+    Matrix,
     ReadStore,
     Reconciler,
     ScheduledRun,
@@ -259,6 +262,7 @@ def _activities(
         settings.heartbeat,
         registry,
     )
+    matrices = Matrices(database, shelf, compiling, client, settings.source_limits, checkpoints.failpoint)
     loop_turns = LoopTurns(database, shelf, engine.pool)
     loop_reports = LoopReports(database, shelf, engine.pool)
     reading = ReadStoreActivity(
@@ -296,7 +300,14 @@ def _activities(
             comparing.judge_leg,
             comparing.end_comparison,
         ),
-        Queue.COMPILE: (iterations.begin_loop, validate.validate, plan_route.plan_route, transpile.transpile),
+        Queue.COMPILE: (
+            iterations.begin_loop,
+            matrices.begin,
+            matrices.end,
+            validate.validate,
+            plan_route.plan_route,
+            transpile.transpile,
+        ),
         Queue.SIM: (
             waiting.await_done,
             iterations.iterate,
@@ -318,6 +329,8 @@ def _activities(
             reconcile.reconcile,
             batching.advance,
             batching.cancel,
+            matrices.advance,
+            matrices.cancel,
         ),
     }
 

@@ -56,12 +56,16 @@ from store.database import Database
 from store.shelf import StoreShelf
 
 MOST_IN_FLIGHT = 50
+
 TURN_SECONDS = 10.0
+
 CHUNKS_OF_A_TURN = 20
 """Or so many that ended: each turn is a few events of the workflow's history."""
 
 _LOOK_AGAIN = timedelta(seconds=2)
+
 _LOOK_AGAIN_AT_MOST = timedelta(seconds=30)
+
 _LONGEST_RUN = timedelta(days=365)
 
 

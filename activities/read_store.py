@@ -8,6 +8,7 @@ from activities import batch_items
 from activities.boundary import speaks_temporal
 from activities.checkpoint import Failpoint
 from activities.health import HealthWatch
+from activities.matrix_reports import matrix_body, matrix_report, matrix_status
 from activities.preview import Preview
 from activities.reporting import results_of
 from backends.registry import Registry, not_here
@@ -15,6 +16,7 @@ from qurable.contracts.approvals import Approvals
 from qurable.contracts.batches import BatchReport, BatchStatus, ItemPage
 from qurable.contracts.budgets import Budgets
 from qurable.contracts.comparisons import ComparisonReport
+from qurable.contracts.matrices import MatrixBody, MatrixReport, MatrixStatus
 from qurable.contracts.optimisations import Evaluation, OptimisationReport
 from qurable.contracts.reports import JobEvent, JobReport, JobSummary
 from qurable.contracts.results import Results
@@ -70,6 +72,9 @@ class ReadStore:
         | ItemPage
         | OptimisationReport
         | ComparisonReport
+        | MatrixStatus
+        | MatrixReport
+        | MatrixBody
         | tuple[Evaluation, ...]
         | Why
         | Results
@@ -110,6 +115,12 @@ class ReadStore:
                 return await self._comparison(request.job_id)
             case "evaluations":
                 return await self._database.read(optimisations.evaluations, request.job_id, request.after)
+            case "matrix":
+                return await matrix_status(self._database, request.job_id)
+            case "matrix_report":
+                return await matrix_report(self._database, request.job_id)
+            case "matrix_file":
+                return await matrix_body(self._database, request.job_id)
             case "events":
                 await self._known(request.job_id)
                 return await self._database.read(jobs.events_of, request.job_id)

@@ -14,11 +14,13 @@ from qurable.comparing import Comparison
 from qurable.contracts.approvals import Approvals, Decision
 from qurable.contracts.budgets import BudgetChange, Budgets
 from qurable.contracts.comparisons import ComparisonReport
+from qurable.contracts.matrices import MatrixReport
 from qurable.contracts.reports import JobEvent, JobReport, JobStatus, JobSummary, State
 from qurable.contracts.results import Results
 from qurable.contracts.rollout import Rollout, RolloutChange
 from qurable.contracts.targets import TargetSnapshot
 from qurable.contracts.why import Why
+from qurable.matrix_files import Matrix
 
 T = TypeVar("T")
 
@@ -101,6 +103,34 @@ class BlockingQurable:
     def cancel(self, job_id: str) -> None:
         """Cancel a job; see `Qurable.cancel`."""
         self._wait(self._client.cancel(job_id))
+
+    def kernel(self, feature_map: Any, x_train: Any, x_test: Any = None, **options: Any) -> Matrix:
+        """Start a quantum kernel matrix, or find it by its key, and wait for it; see `Qurable.kernel`.
+
+        Raises:
+            RequestRejected: It ended without all its entries; the message names it, and what ran is kept.
+        """
+        started = self._wait(self._client.kernel(feature_map, x_train, x_test, **options))
+        return self._wait(started.matrix())
+
+    def features(self, circuit: Any, observables: Any, data: Any, **options: Any) -> Matrix:
+        """Start a matrix of expectation values, or find it by its key, and wait for it; see `Qurable.features`.
+
+        Raises:
+            RequestRejected: It ended without all its entries; the message names it, and what ran is kept.
+        """
+        started = self._wait(self._client.features(circuit, observables, data, **options))
+        return self._wait(started.matrix())
+
+    def matrix(self, matrix_id: str, *, again: bool = False) -> Matrix:
+        """Wait for a matrix that was started before, running again what is missing where that is asked for."""
+        if again:
+            self._wait(self._client.run_matrix_again(matrix_id))
+        return self._wait(self._client.attach_matrix(matrix_id).matrix())
+
+    def matrix_report(self, matrix_id: str) -> MatrixReport:
+        """The report of a matrix, once it has ended."""
+        return self._wait(self._client.attach_matrix(matrix_id).report())
 
     def list(
         self, *, project: str | None = None, states: Sequence[State] = (), limit: int = 50

@@ -10,11 +10,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar, overload
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowQueryFailedError
-from temporalio.common import (
-    Priority,
-    TypedSearchAttributes,
-    WorkflowIDReusePolicy,
-)
+from temporalio.common import Priority, TypedSearchAttributes, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -35,12 +31,8 @@ from qurable.contracts.targets import TargetSnapshot
 from qurable.contracts.why import Why
 from qurable.deciding import as_decision, decide
 from qurable.endings import document_of, ended, from_error, lacks_attributes, unreachable
-from qurable.errors import (
-    DecisionRefused,
-    KeyReused,
-    NoWorker,
-    from_document,
-)
+from qurable.errors import DecisionRefused, KeyReused, NoWorker, from_document
+from qurable.matrices import MatrixRun, as_features, as_kernel, run_matrix_again, start_matrix
 from qurable.names import HYBRID_JOB, READ_STORE, SET_BUDGET, SET_ROLLOUT, Queue
 from qurable.optimising import Loop, as_optimisation, start_loop
 from qurable.requests import AnyJob, as_job
@@ -53,9 +45,13 @@ from qurable.temporal.in_workflow import MEMO_BODY
 T = TypeVar("T")
 
 _RPC = timedelta(seconds=10)
+
 _QUERY = timedelta(seconds=2)
+
 _READ = timedelta(seconds=60)
+
 _LOOK_AGAIN_SECONDS = 0.1
+
 _LOOK_AGAIN_AT_MOST_SECONDS = 2.0
 
 
@@ -197,6 +193,58 @@ class Qurable:
     def attach_loop(self, loop_id: str) -> Loop:
         """A variational loop by its id, whoever started it."""
         return Loop(loop_id, self.temporal, self._read)
+
+    async def kernel(self, feature_map: Any, x_train: Any, x_test: Any = None, **options: Any) -> MatrixRun:
+        """Start a quantum kernel matrix, or find the one that its key already started.
+
+        K(x, y) = |<phi(x)|phi(y)>|^2 by overlap circuits. Half of the training matrix is run, its diagonal is not, and what an
+        earlier matrix of the project has is taken from there.
+
+        Args:
+            feature_map: A unitary circuit with a parameter for each column of the data, in the order of Qiskit's `parameters`.
+            x_train: Samples, shape (n, d).
+            x_test: Samples whose kernel with the training samples is wanted, shape (m, d).
+            **options: Fields of `KernelRequest`: `shots` (a number, or `exact`), `backend`, `seed`, `key`, `project`, ...
+
+        Raises:
+            RequestRejected: Naming the field.
+            KeyReused: The key belongs to another matrix.
+            ServiceUnreachable: Temporal does not answer.
+        """
+        return await start_matrix(
+            self.temporal, self._read, as_kernel(feature_map, x_train, x_test, **options)
+        )
+
+    async def features(self, circuit: Any, observables: Any, data: Any, **options: Any) -> MatrixRun:
+        """Start a matrix of expectation values, samples by observables, or find the one that its key already started.
+
+        Args:
+            circuit: With a parameter for each column of the data, in the order of Qiskit's `parameters`.
+            observables: A list of Pauli labels, sums of them, or `SparsePauliOp`.
+            data: Samples, shape (n, d).
+            **options: Fields of `FeaturesRequest`: `precision` (0 for exact values), `shots`, `backend`, `key`, ...
+
+        Raises:
+            RequestRejected: Naming the field.
+            KeyReused: The key belongs to another matrix.
+            ServiceUnreachable: Temporal does not answer.
+        """
+        return await start_matrix(
+            self.temporal, self._read, as_features(circuit, observables, data, **options)
+        )
+
+    async def run_matrix_again(self, matrix_id: str) -> MatrixRun:
+        """Run what is missing of a matrix that has ended; one that runs goes on.
+
+        Raises:
+            JobNotFound: It is no matrix's id.
+            ServiceUnreachable: Temporal does not answer.
+        """
+        return await run_matrix_again(self.temporal, self._read, matrix_id)
+
+    def attach_matrix(self, matrix_id: str) -> MatrixRun:
+        """A kernel or features by their id, whoever started them."""
+        return MatrixRun(matrix_id, self.temporal, self._read)
 
     async def compare(self, work: Any, *, on: Sequence[str], **options: Any) -> Comparison:
         """Ask several places the same, or find the comparison that its key already started.

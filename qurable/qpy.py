@@ -16,6 +16,7 @@ from qiskit import QuantumCircuit, qpy
 from qiskit.circuit import CircuitInstruction, Delay, Instruction, Parameter
 
 _UNITS = ("s", "ms", "us", "ns", "ps")
+
 _NAME = "qurable_delay_"
 
 _PARAMETER = "!ccQH16s"
@@ -38,8 +39,7 @@ def _in_one_order(body: bytes, circuit: QuantumCircuit) -> bytes:
     entries = (_entry(parameter) for parameter in circuit.parameters)
     one = b"(?:" + b"|".join(map(re.escape, entries)) + b")"
     table, entry = re.compile(one + b"{2,}"), re.compile(one)
-    ordered: bytes = table.sub(lambda found: b"".join(sorted(entry.findall(found.group()))), body)
-    return ordered
+    return table.sub(lambda found: b"".join(sorted(entry.findall(found.group()))), body)
 
 
 def _entry(parameter: Parameter) -> bytes:

@@ -16,7 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0014"
+REVISION = "0015"
 """The migration these tables stand for; a test compares it with the newest one."""
 
 metadata = MetaData(
@@ -554,4 +554,46 @@ comparisons = Table(
     Column("began_at", DateTime(timezone=True), nullable=False),
     Column("ended_at", DateTime(timezone=True)),
     Index("ix_comparisons_project_began", "project", "began_at"),
+)
+
+matrices = Table(
+    "matrices",
+    metadata,
+    Column("id", String(80), primary_key=True),
+    Column("project", String(40), nullable=False),
+    Column("body_hash", _HASH, nullable=False),
+    # First run id of the execution that owns it; a rerun is another, with another round.
+    Column("owner", String(80), nullable=False),
+    Column("round", Integer, nullable=False, default=0),
+    Column("state", String(24), nullable=False),
+    # What is run and for which samples, as deflated JSON.
+    Column("prepared", LargeBinary, nullable=False),
+    # How many ended items of this round's batch have been looked at.
+    Column("seen", Integer, nullable=False, default=0),
+    # Deflated JSON; null until it ends.
+    Column("report", LargeBinary),
+    Column("accepted_at", DateTime(timezone=True), nullable=False),
+    Column("ended_at", DateTime(timezone=True)),
+    Index("ix_matrices_project_accepted", "project", "accepted_at"),
+)
+
+matrix_entries = Table(
+    "matrix_entries",
+    metadata,
+    Column("matrix_id", String(80), ForeignKey("matrices.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    # Digest of what the entry asks, for other matrices that ask the same.
+    Column("address", _HASH, nullable=False, index=True),
+    # The round whose batch runs it; -1 where an earlier matrix had it.
+    Column("round", Integer, nullable=False),
+    # Float64, little-endian: one number of a kernel, one for each observable; null until it is known.
+    Column("value", LargeBinary),
+    Column("error", LargeBinary),
+    Column("shots", Integer, nullable=False, default=0),
+    # How the errors arose.
+    Column("origin", String(24), nullable=False, default=""),
+    Column("job_id", String(80), nullable=False, default=""),
+    Column("served_by", String(80), nullable=False, default=""),
+    # A lower rung than asked for has answered: no other matrix takes it.
+    Column("degraded", Boolean, nullable=False, default=False),
 )

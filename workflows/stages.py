@@ -27,6 +27,7 @@ from qurable.contracts.executions import JobRef
 from qurable.contracts.fires import Due, DueCall, DueJob, FireReport, TallyCall
 from qurable.contracts.jobs import Hook, Limits
 from qurable.contracts.loop_turns import LastCall, LastJob, LeaveCall, Turn, TurnCall
+from qurable.contracts.matrices import MatrixCall, MatrixHead, MatrixReport, MatrixStatus
 from qurable.contracts.optimisations import BeginLoop, Chunk, ChunkCall, EndLoop, LoopPlan, OptimisationReport
 from qurable.contracts.rollout import RolloutChange
 from qurable.contracts.routes import Route
@@ -428,6 +429,69 @@ async def batch_end(call: BatchCall) -> BatchReport:
         activity_id="batch_end",
         summary="the sum",
         start_to_close_timeout=_FIRST.stage,
+        heartbeat_timeout=_FIRST.heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def matrix_begin(head: MatrixHead, call: MatrixCall, body: RawValue) -> MatrixStatus:
+    """Take in a matrix, or have what it lacks run again."""
+    return await _run(
+        Activity.MATRIX_BEGIN,
+        head,
+        call,
+        body,
+        returns=MatrixStatus,
+        task_queue=Queue.COMPILE,
+        activity_id="matrix_begin",
+        summary="run again what is missing" if head.rerun else "read the data, list the entries",
+        start_to_close_timeout=_FIRST.compile,
+        heartbeat_timeout=_FIRST.heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def matrix_advance(call: MatrixCall) -> MatrixStatus:
+    """Keep what a matrix's batch brings, for a turn; on a queue whose stages wait for others."""
+    return await _run(
+        Activity.MATRIX_ADVANCE,
+        call,
+        returns=MatrixStatus,
+        task_queue=Queue.HARDWARE,
+        summary="run what is missing",
+        start_to_close_timeout=_FIRST.compile,
+        heartbeat_timeout=_FIRST.heartbeat,
+        retry_policy=STEADY,
+        cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    )
+
+
+async def matrix_cancel(call: MatrixCall) -> None:
+    """Cancel a matrix's batch, and keep what it had brought."""
+    await _run(
+        Activity.MATRIX_CANCEL,
+        call,
+        returns=Waited,
+        task_queue=Queue.HARDWARE,
+        activity_id="matrix_cancel",
+        summary="cancel what is in flight",
+        start_to_close_timeout=_FIRST.compile,
+        heartbeat_timeout=_FIRST.heartbeat,
+        schedule_to_close_timeout=_UNDO,
+        retry_policy=STEADY,
+    )
+
+
+async def matrix_end(call: MatrixCall) -> MatrixReport:
+    """Put a matrix's file together."""
+    return await _run(
+        Activity.MATRIX_END,
+        call,
+        returns=MatrixReport,
+        task_queue=Queue.COMPILE,
+        activity_id="matrix_end",
+        summary="the file",
+        start_to_close_timeout=_FIRST.compile,
         heartbeat_timeout=_FIRST.heartbeat,
         retry_policy=PATIENT,
     )

@@ -16,6 +16,7 @@ from qurable.cli.batch import batch
 from qurable.cli.budget import budget
 from qurable.cli.command import with_service
 from qurable.cli.compare import compare, hedge
+from qurable.cli.kernel import features, kernel
 from qurable.cli.optimize import loop, optimize
 from qurable.cli.options import File, JobId, Json, Shots, Strict, Wishes, with_wishes
 from qurable.cli.rollout import rollout
@@ -36,8 +37,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
 app.add_typer(budget)
+
 app.add_typer(rollout)
+
 app.add_typer(schedule)
 
 
@@ -100,6 +104,16 @@ app.command(
 
 
 app.command(epilog="example: qurable loop loop-default-1f2e3d4c5b6a7988 --follow")(loop)
+
+
+app.command(epilog="example: qurable kernel map.qasm --data train.csv --test test.csv --output kernel.npz")(
+    kernel
+)
+
+
+app.command(epilog="example: qurable features map.qasm --data train.csv -o ZI -o IZ --output features.npz")(
+    features
+)
 
 
 app.command(epilog="example: qurable why default-1f2e3d4c5b6a7988")(why)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from qurable.contracts.base import Contract
-from qurable.names import CACHE, CLASSICAL
+from qurable.names import CACHE, CLASSICAL, CLASSICAL_PREFIX
 
 IN_CHUNKS = "aer"
 """The place whose iterations run beside the optimiser, some of them in one activity; anywhere else each is a job."""
@@ -25,7 +25,7 @@ def check_place(backend: str, shots: int | None, *, has_objective: bool = False)
     Raises:
         ValueError: They cannot, with the reason.
     """
-    if backend in _NO_PLACES:
+    if backend in _NO_PLACES or backend.startswith(CLASSICAL_PREFIX):
         raise ValueError(
             f"a loop cannot run on {backend!r}: name one place that runs circuits, since values of several are not compared"
         )

@@ -51,15 +51,18 @@ async def test_the_table_may_be_parquet(service: Service) -> None:
         {**NIGHTLY.model_dump(), "name": name, "project": name, "export": f"{name}/nightly.parquet"}
     )
 
-    async def idle(fired: int) -> ScheduleStatus | None:
-        status = await schedules.describe(name)
-        return status if status.fired >= fired and not status.running else None
+    async def fire(number: int) -> None:
+        async def idle() -> ScheduleStatus | None:
+            status = await schedules.describe(name)
+            return status if status.fired >= number and not status.running else None
+
+        await schedules.backfill(name, FIRST, FIRST)
+        await until("the night was fired", idle)
 
     async with Worker(service.temporal, task_queue=TASK_QUEUE, activities=[tonight]):
         await schedule(service.qurable, spec)
-        for fired in (1, 2):
-            await schedules.backfill(name, FIRST, FIRST)
-            await until("the night was fired", lambda fired=fired: idle(fired))
+        for number in (1, 2):
+            await fire(number)
     rows = pq.read_table(service.settings.exports_folder / spec.export).to_pylist()
     await schedules.delete(name)
 
