@@ -39,7 +39,8 @@ def _in_one_order(body: bytes, circuit: QuantumCircuit) -> bytes:
     entries = (_entry(parameter) for parameter in circuit.parameters)
     one = b"(?:" + b"|".join(map(re.escape, entries)) + b")"
     table, entry = re.compile(one + b"{2,}"), re.compile(one)
-    return table.sub(lambda found: b"".join(sorted(entry.findall(found.group()))), body)
+    ordered: bytes = table.sub(lambda found: b"".join(sorted(entry.findall(found.group()))), body)
+    return ordered
 
 
 def _entry(parameter: Parameter) -> bytes:
