@@ -143,6 +143,7 @@ async def test_a_loop_ends_before_it_costs_more_than_its_budget(paid: Paid) -> N
     assert (report.state, report.stopped_by) == (LoopState.COMPLETED, StopReason.BUDGET)
     assert 0 < report.spent.qpu_seconds <= 10
     assert report.spent.iterations >= 1
+    assert report.best is not None
     assert report.value == report.best.value
     assert len(await paid.taken()) == report.spent.iterations
 
