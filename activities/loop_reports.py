@@ -80,6 +80,8 @@ class LoopReports:
             began=began,
             ended=now(),
         )
+        if call.because and report.best is None:
+            report = report.model_copy(update={"warnings": (*report.warnings, call.because)})
         if call.state is LoopState.COMPLETED and report.best is not None:
             if call.backend == IN_CHUNKS:
                 report = await self._with_answer(report, prepared, log, call.shots)

@@ -61,6 +61,7 @@ class LoopTurns:
         before = log[-1].stop if log else 0
         if call.ended:
             log = await self._kept(prepared, call.ended, holder, log)
+            before = log[-1].first
         answer = await self._simulating.call(
             "isolation.loop_turns:next_points",
             {**chunk_payload(prepared, log), "finishing": call.finishing},

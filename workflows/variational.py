@@ -5,16 +5,14 @@ On `aer` it goes on chunk by chunk, anywhere else job by job; which of the two m
 
 import asyncio
 from datetime import datetime, timedelta
-from typing import Literal
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from qurable.contracts.base import SCHEMA_VERSION
 from qurable.contracts.errors import ErrorDocument
-from qurable.contracts.jobs import JobRequest
 from qurable.contracts.loop_places import IN_CHUNKS, check_place
-from qurable.contracts.loop_turns import LastCall, LeaveCall, Turn, TurnCall
+from qurable.contracts.loop_turns import Turn, TurnCall
 from qurable.contracts.optimisations import (
     MAX_CURVE,
     BeginLoop,
@@ -33,7 +31,6 @@ from qurable.contracts.optimisations import (
     StopReason,
 )
 from qurable.errors import (
-    BudgetExceeded,
     HybridError,
     JobCancelled,
     JobTooLarge,
@@ -46,12 +43,10 @@ from qurable.names import STEER, VARIATIONAL
 from workflows import stages
 from workflows.deadline import Deadline
 from workflows.failures import as_failure, document_of, final
-from workflows.loop_jobs import run_to_its_end
+from workflows.loop_jobs import LoopJobs, is_own_budget
 
 _AT_ONCE = frozenset({StopReason.STOPPED, StopReason.DEADLINE, StopReason.BUDGET})
 """Ends after which nothing more is sent to a place."""
-
-_LAST: tuple[Literal["value", "answer"], ...] = ("value", "answer")
 
 _TOO_LARGE = frozenset({JobTooLarge.__name__, OutOfMemory.__name__})
 
@@ -75,10 +70,8 @@ class Variational:
         self._finishing = carry is not None and carry.finishing
         self._ordinal = 0 if carry is None else carry.ordinal
         self._because = "" if carry is None else carry.because
-        self._job_id = ""
         self._ended = "" if carry is None else carry.ended
-        self._held_on = "" if carry is None else carry.held_on
-        self._left_sessions = 0
+        self._jobs = LoopJobs(loop, "" if carry is None else carry.held_on)
         self._stop = False
         self._message = ""
 
@@ -115,7 +108,7 @@ class Variational:
         stopped_by = await self._iterate(self._plan)
         self._enter(LoopState.FINISHING, str(stopped_by))
         because = await self._evaluate_anew(self._plan, stopped_by)
-        await self._leave_sessions()
+        await self._jobs.leave()
         _heed_cancellation()
         end = EndLoop(
             loop_id=self._loop.loop_id,
@@ -187,16 +180,16 @@ class Variational:
         if turn.job is None:
             return turn.chunk.stopped_by
         backend, job_id = self._backend, turn.job.job_id
-        error = await self._run_job(
-            turn.job, f"iteration {turn.iteration} runs on {backend!r} as job {job_id}", left
-        )
+        self._enter(LoopState.RUNNING, f"iteration {turn.iteration} runs on {backend!r} as job {job_id}")
+        error = await self._jobs.run(turn.job, lambda: self._stop, left)
         if error is None:
             self._ended, self._ordinal = job_id, 0
             return None
+        self._ordinal += 1
         if self._stop or self._is_late():
             return None
-        self._ordinal += 1
-        if _is_own_budget(error):
+        if is_own_budget(error, self._loop):
+            self._because = error.message
             return StopReason.BUDGET
         self._pause_because(
             f"iteration {turn.iteration} failed on {backend!r}, as job {job_id}: {error.message}"
@@ -232,49 +225,13 @@ class Variational:
             self._backend, self._shots = finish.backend, finish.shots
         return chunk.stopped_by
 
-    async def _run_job(self, job: JobRequest, words: str, left: timedelta | None) -> ErrorDocument | None:
-        """Why a job has no answer; None where it has one."""
-        if self._held_on not in ("", job.asked):
-            await self._leave_sessions()
-        self._held_on, self._job_id = job.asked, job.job_id
-        self._enter(self._state, words)
-        try:
-            return await run_to_its_end(job, self._loop.loop_id, lambda: self._stop, left)
-        finally:
-            self._job_id = ""
-
     async def _evaluate_anew(self, plan: LoopPlan, stopped_by: StopReason) -> str:
-        """Have jobs evaluate the point that the loop ends with, and read assignments there; why not, where they do not."""
+        """Have jobs evaluate the point that the loop ends with, elsewhere than on aer; why not, where they do not."""
         if self._backend == IN_CHUNKS:
             return ""  # the report does
         if stopped_by in _AT_ONCE:
-            return f"the loop ended by {stopped_by}"
-        for purpose in _LAST:
-            call = LastCall(
-                loop_id=self._loop.loop_id, purpose=purpose, backend=self._backend, shots=self._shots
-            )
-            last = await stages.loop_last(call, plan.heartbeat)
-            if last.job is None:
-                return "nothing is left of the budget" if purpose == "value" else ""
-            error = await self._run_job(
-                last.job, f"{purpose} of the last point: job {last.job.job_id}", self._left()
-            )
-            if error is not None:
-                return error.message
-        return ""
-
-    async def _leave_sessions(self) -> None:
-        """Close what the loop holds at a provider; what cannot be closed now is the reconciler's, once the loop has ended."""
-        if self._loop.ibm.mode == "job" or not self._held_on:
-            return
-        self._held_on = ""
-        self._left_sessions += 1
-        try:
-            await stages.leave_sessions(LeaveCall(loop_id=self._loop.loop_id, number=self._left_sessions))
-        except ActivityError as failure:
-            if is_cancelled_exception(failure):
-                raise
-            workflow.logger.warning("loop %s leaves a session open: %s", self._loop.loop_id, failure.cause)
+            return self._because or f"the loop ended by {stopped_by}"
+        return await self._jobs.evaluate_last_point(plan, self._backend, self._shots, self._left)
 
     def _pause_because(self, because: str) -> None:
         """Wait for somebody to look at it: to resume, to switch, or to stop."""
@@ -283,7 +240,7 @@ class Variational:
     async def _rest(self, left: timedelta | None) -> None:
         """Until somebody wakes it, or the deadline passes. Nothing is held meanwhile that costs money."""
         self._enter(LoopState.PAUSED, self._because or "paused until somebody resumes it")
-        await self._leave_sessions()
+        await self._jobs.leave()
         try:
             await workflow.wait_condition(
                 lambda: self._stop or not self._paused, timeout=left, timeout_summary="the loop's deadline"
@@ -313,13 +270,13 @@ class Variational:
             ordinal=self._ordinal,
             because=self._because,
             ended=self._ended,
-            held_on=self._held_on,
+            held_on=self._jobs.held_on,
         )
 
     async def _conclude(self, state: LoopState, error: ErrorDocument) -> None:
         """Keep a report of a loop that did not come to its end."""
         self._enter(state, error.message)
-        await self._leave_sessions()
+        await self._jobs.leave()
         if self._plan is not None:
             end = EndLoop(loop_id=self._loop.loop_id, state=state, error=error, backend=self._backend)
             await stages.end_loop(end, self._plan.heartbeat)
@@ -345,7 +302,7 @@ class Variational:
             state=LoopState.PAUSED if self._paused and self._state is LoopState.RUNNING else self._state,
             backend=self._backend,
             finishing=self._finishing,
-            job_id=self._job_id,
+            job_id=self._jobs.running,
             parameters=0 if plan is None else plan.parameters,
             qubits=0 if plan is None else plan.qubits,
             sense=self._loop.sense if plan is None else plan.sense,
@@ -362,7 +319,8 @@ class Variational:
         """Change the loop from its next chunk on."""
         self._stop = self._stop or steering.stop
         if steering.pause is not None:
-            self._paused, self._because = steering.pause, ""
+            self._paused = steering.pause
+            self._because = self._because if steering.pause else ""
         if steering.backend is not None:
             self._backend = steering.backend
             if self._because:
@@ -386,11 +344,6 @@ class Variational:
                 )
             except ValueError as failure:
                 raise final(RequestRejected(str(failure))) from None
-
-
-def _is_own_budget(error: ErrorDocument) -> bool:
-    """Whether a job would cost more than is left of its loop's budget, and not of anybody else's."""
-    return error.code == BudgetExceeded.__name__ and error.details.get("scope", "job") == "job"
 
 
 def _heed_cancellation() -> None:

@@ -100,9 +100,34 @@ async def asked(service: Service) -> str:
     raise LookupError("no question was asked")
 
 
+async def loop_elsewhere(service: Service) -> str:
+    """A loop that explores on aer and finishes with an iteration that is a job."""
+    loop = await service.qurable.optimise(
+        {"ZZ": -1.0, "XI": -0.5},
+        "real_amplitudes:1",
+        optimiser={"name": "cobyla"},
+        finish={"backend": "fake_manila", "shots": 50, "when": "iterations", "explore": 2, "iterations": 1},
+        reference=None,
+        key="loop-elsewhere",
+    )
+    await loop.report()
+    return loop.id
+
+
 STORIES: dict[str, Callable[[Service], Awaitable[str]]] = {
     story.__name__: story
-    for story in (small, one_by_one, refused, hardware, exhausted, called_off, cancelled, with_hooks, asked)
+    for story in (
+        small,
+        one_by_one,
+        refused,
+        hardware,
+        exhausted,
+        called_off,
+        cancelled,
+        with_hooks,
+        asked,
+        loop_elsewhere,
+    )
 }
 
 

@@ -135,6 +135,25 @@ async def test_a_loop_whose_job_fails_rests_without_a_session_and_runs_the_itera
     assert len(await _until_closed(paid, 2)) == 2
 
 
+async def test_a_job_that_somebody_cancels_pauses_its_loop(paid: Paid) -> None:
+    """It is no wish about the loop; switched, it runs the iteration elsewhere and leaves nothing behind."""
+    await paid.control.settings(hold=True)
+    loop = await _start(paid)
+    (taken,) = await paid.until_taken()
+    running = await loop.status()
+    await paid.service.qurable.cancel(running.job_id)
+    paused = await _until(loop, "it is paused", lambda status: status.state is LoopState.PAUSED)
+    await loop.switch("fake_manila")
+    report = await asyncio.wait_for(loop.report(), _SECONDS)
+
+    assert running.job_id in paused.message
+    assert "cancelled" in paused.message
+    assert (await paid.control.job(taken["id"]))["status"] == "Cancelled"
+    assert [(place.backend, place.first) for place in report.places] == [("fake_manila", 0)]
+    assert len(await paid.taken()) == 1
+    assert len(await _until_closed(paid)) == 1
+
+
 async def test_a_loop_ends_before_it_costs_more_than_its_budget(paid: Paid) -> None:
     """With the best so far; nothing more is sent, not even the last point."""
     loop = await _start(paid, mode="job", budget={"qpu_seconds": 10}, stop={"evaluations": 100})
@@ -143,6 +162,7 @@ async def test_a_loop_ends_before_it_costs_more_than_its_budget(paid: Paid) -> N
     assert (report.state, report.stopped_by) == (LoopState.COMPLETED, StopReason.BUDGET)
     assert 0 < report.spent.qpu_seconds <= 10
     assert report.spent.iterations >= 1
+    assert report.best is not None
     assert report.value == report.best.value
     assert len(await paid.taken()) == report.spent.iterations
 

@@ -8,6 +8,7 @@ import pytest
 
 from circuits.seeds import STRIDE, iteration_base
 from qurable.contracts.optimisations import LoopState, OptimisationStatus, Steering, StopReason
+from qurable.contracts.results import EstimateResult
 from qurable.errors import JobCancelled, RequestRejected
 from qurable.optimising import Loop
 from tests.chaos.harness import until
@@ -57,10 +58,11 @@ async def test_each_iteration_on_a_device_is_a_job_and_its_circuit_is_compiled_o
     assert {entry.job_id for entry in log} == {job.id for job in report.jobs if job.purpose == "iteration"}
     for entry in log:
         assert entry.seed == iteration_base(5, entry.iteration) + STRIDE * entry.member
-    caches = [circuit.cache for job in jobs for circuit in job.provenance.circuits]
+    caches = [circuit.cache for job in jobs if job.provenance for circuit in job.provenance.circuits]
     assert caches.count("miss") <= 1
     assert len(caches) == len(jobs)
     last = jobs[-1].results[0]
+    assert isinstance(last, EstimateResult)
     assert report.value == min(last.evs.values)
     assert report.spent.jobs == len(jobs)
 
@@ -107,6 +109,7 @@ async def test_a_loop_is_switched_to_a_device_and_stopped_there(service: Service
 
     assert [place.backend for place in report.places] == ["aer", DEVICE]
     assert report.stopped_by is StopReason.STOPPED
+    assert report.best is not None
     assert report.value == report.best.value
     assert any("not evaluated anew" in warning for warning in report.warnings)
 
