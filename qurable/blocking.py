@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar, overload
 
 from qurable.client import Job, Qurable
 from qurable.contracts.approvals import Approvals, Decision
+from qurable.contracts.batches import BatchReport, BatchStatus, ItemReport
 from qurable.contracts.budgets import BudgetChange, Budgets
 from qurable.contracts.reports import JobEvent, JobReport, JobStatus, JobSummary, State
 from qurable.contracts.results import Results
@@ -83,6 +84,35 @@ class BlockingQurable:
     def cancel(self, job_id: str) -> None:
         """Cancel a job; see `Qurable.cancel`."""
         self._wait(self._client.cancel(job_id))
+
+    def batch(self, work: Any, **options: Any) -> str:
+        """Start any number of jobs as one and give back the batch's id; see `Qurable.batch`."""
+        return self._wait(self._client.batch(work, **options)).id
+
+    def run_batch_again(self, batch_id: str) -> str:
+        """Run what has no answer of a batch again; see `Qurable.run_batch_again`."""
+        return self._wait(self._client.run_batch_again(batch_id)).id
+
+    def batch_status(self, batch_id: str) -> BatchStatus:
+        """Where a batch stands; see `Batch.status`."""
+        return self._wait(self._client.attach_batch(batch_id).status())
+
+    def batch_results(self, batch_id: str, *, after: int = 0) -> Iterator[ItemReport]:
+        """The ends of a batch's items as they come; see `Batch.results`."""
+        stream = self._client.attach_batch(batch_id).results(after=after)
+        while True:
+            try:
+                yield self._wait(_next(stream))
+            except StopAsyncIteration:
+                return
+
+    def batch_report(self, batch_id: str) -> BatchReport:
+        """The sum of a batch, once all its items have ended; see `Batch.report`."""
+        return self._wait(self._client.attach_batch(batch_id).report())
+
+    def cancel_batch(self, batch_id: str) -> None:
+        """Cancel what has not ended of a batch; see `Batch.cancel`."""
+        self._wait(self._client.attach_batch(batch_id).cancel())
 
     def list(
         self, *, project: str | None = None, states: Sequence[State] = (), limit: int = 50
