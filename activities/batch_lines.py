@@ -45,7 +45,7 @@ class BatchLines:
         return {**read, "groups": [with_seeds(group, head.id) for group in together]}
 
     async def _read(self, head: BatchHead, lines: bytes) -> Any:
-        payload = {"lines": lines, "project": head.project}
+        payload = {"lines": lines, "project": head.project, "qpy": head.qpy}
         read = await self._pool.call(
             "circuits.batch_file:read_batch", payload, _READ_LIMITS, what="reading the batch"
         )

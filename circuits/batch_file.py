@@ -18,8 +18,9 @@ from qurable.contracts.base import digest, explain
 from qurable.contracts.batches import MAX_ITEMS
 from qurable.contracts.budgets import JobBudget
 from qurable.contracts.checks import Checks
+from qurable.contracts.circuits import CircuitFormat
 from qurable.contracts.jobs import EstimateJob, Hooks, SampleJob, SolveJob, parse_request_text
-from qurable.contracts.pubs import shots_for
+from qurable.contracts.pubs import EstimatePub, SamplePub, shots_for
 from qurable.errors import RequestRejected
 
 _LARGEST_CHUNK = 250
@@ -83,7 +84,7 @@ def read_batch(payload: Any, _emit: Callable[[Any], None]) -> Any:
     """Task: read the lines of a batch.
 
     Args:
-        payload: `{"lines": bytes, "project": slug}`.
+        payload: `{"lines": bytes, "project": slug, "qpy": whether circuits may come as QPY}`.
 
     Returns:
         `{"groups": [as of `Group.document`], "broken": [[line, problem], ...]}`; at most a hundred lines that are broken.
@@ -99,7 +100,7 @@ def read_batch(payload: Any, _emit: Callable[[Any], None]) -> Any:
         if items > MAX_ITEMS:
             raise too_many(sum(1 for _ in _lines(payload["lines"])))
         try:
-            _add(groups, number, _job(line, payload["project"]))
+            _add(groups, number, _job(line, payload["project"], qpy=payload["qpy"]))
         except ValueError as problem:
             if len(broken) < _SHOWN:
                 broken.append([number, str(problem)])
@@ -133,7 +134,7 @@ def _lines(text: bytes) -> Iterator[tuple[int, bytes]]:
         start = end + 1
 
 
-def _job(line: bytes, project: str) -> tuple[Job, str]:
+def _job(line: bytes, project: str, *, qpy: bool) -> tuple[Job, str]:
     """The job of a line, and the key that it says.
 
     Raises:
@@ -146,7 +147,16 @@ def _job(line: bytes, project: str) -> tuple[Job, str]:
     key = job.key if "key" in job.model_fields_set else ""
     if "project" in job.model_fields_set and job.project != project:
         raise ValueError(f"it belongs to project {job.project!r}, and the batch to {project!r}")
+    if not qpy and any(pub.circuit.format is CircuitFormat.QPY for pub in _pubs(job)):
+        raise ValueError("QPY is taken from the typed client alone: send OpenQASM 2 or 3")
     return job.model_copy(update={"project": project}), key
+
+
+def _pubs(job: Job) -> Sequence[SamplePub | EstimatePub]:
+    """All that a job asks of circuits."""
+    if isinstance(job, SolveJob):
+        return () if job.pub is None else (job.pub,)
+    return job.pubs
 
 
 def _add(groups: dict[str, Group], line: int, read: tuple[Job, str]) -> None:

@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 import observability
-from gateway import approvals, backends, budgets, events, jobs, rollout, tasks, why
+from gateway import approvals, backends, batches, budgets, events, jobs, rollout, tasks, why
 from gateway.address import Address
 from gateway.bodies import BodyLimit
 from gateway.connections import Connections
@@ -55,6 +55,7 @@ def create_app(connections: Connections, names: Sequence[str] = ("*",)) -> FastA
     )
     for routes in (
         jobs.router,
+        batches.router,
         approvals.router,
         events.router,
         backends.router,

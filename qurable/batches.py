@@ -83,7 +83,7 @@ class Batch:
         try:
             while True:
                 over = ending.done()
-                page = await self._page(after)
+                page = await self.page(after=after)
                 if page.items:
                     for item in page.items:
                         yield item
@@ -97,6 +97,17 @@ class Batch:
         finally:
             ending.cancel()
             await asyncio.gather(ending, return_exceptions=True)
+
+    async def page(self, *, after: int = 0, limit: int = _PAGE) -> ItemPage:
+        """Items that have ended, in the order in which they did, with their results.
+
+        Args:
+            after: Leave out the first so many.
+            limit: At most so many.
+        """
+        request = ReadRequest(what="batch_items", job_id=self.id, after=after, limit=limit)
+        page: ItemPage = await self._read(request, ItemPage)
+        return page
 
     async def report(self) -> BatchReport:
         """The sum, once all items have ended; also of a batch that was cancelled.
@@ -126,7 +137,7 @@ class Batch:
         try:
             await self._temporal.get_workflow_handle(self.id, result_type=BatchReport).result()
         except WorkflowFailureError as failure:
-            if isinstance(failure.cause, CancelledError) and (await self._page(0)).known:
+            if isinstance(failure.cause, CancelledError) and (await self.page(limit=1)).known:
                 return
             raise ended(self.id, failure) from None
         except RPCError as failure:
@@ -134,20 +145,21 @@ class Batch:
                 raise unreachable(failure) from None
             await self.status()  # Temporal has forgotten it; the store may have not
 
-    async def _page(self, after: int) -> ItemPage:
-        """Items that ended next."""
-        request = ReadRequest(what="batch_items", job_id=self.id, after=after, limit=_PAGE)
-        page: ItemPage = await self._read(request, ItemPage)
-        return page
-
 
 async def start_batch(
-    temporal: Client, read: Read, work: Any, key: str | None, project: str, on_error: OnError
+    temporal: Client,
+    read: Read,
+    work: Any,
+    key: str | None,
+    project: str,
+    on_error: OnError,
+    *,
+    qpy: bool,
 ) -> Batch:
     """As `Qurable.batch`."""
     lines = as_lines(work)
     identity = batch_id(project, mint_key() if key is None else key)
-    head = BatchHead(id=identity, project=project, body_hash=digest(lines), on_error=on_error)
+    head = BatchHead(id=identity, project=project, body_hash=digest(lines), on_error=on_error, qpy=qpy)
     await _start(temporal, head, lines)
     return Batch(identity, temporal, read)
 
@@ -161,7 +173,7 @@ async def run_again(temporal: Client, read: Read, identity: str) -> Batch:
 
 
 def as_lines(work: Any) -> bytes:
-    """The lines of a batch: those of a file, or one for each job.
+    """The lines of a batch: those of a file, as they are given, or one for each job.
 
     Raises:
         RequestRejected: There is no such file, it is too large, or there is nothing in it.
@@ -173,7 +185,7 @@ def as_lines(work: Any) -> bytes:
         _within(path.stat().st_size)
         lines = path.read_bytes()
     else:
-        lines = b"\n".join(_lines(work))
+        lines = work if isinstance(work, bytes) else b"\n".join(_lines(work))
         _within(len(lines))
     number = lines.count(b"\n") + (not lines.endswith(b"\n"))
     if not lines.strip():

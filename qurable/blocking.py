@@ -12,6 +12,7 @@ from qurable.blocking_loops import BlockingLoop
 from qurable.client import Job, Qurable
 from qurable.comparing import Comparison
 from qurable.contracts.approvals import Approvals, Decision
+from qurable.contracts.batches import BatchReport, BatchStatus, ItemReport
 from qurable.contracts.budgets import BudgetChange, Budgets
 from qurable.contracts.comparisons import ComparisonReport
 from qurable.contracts.matrices import MatrixReport
@@ -103,6 +104,35 @@ class BlockingQurable:
     def cancel(self, job_id: str) -> None:
         """Cancel a job; see `Qurable.cancel`."""
         self._wait(self._client.cancel(job_id))
+
+    def batch(self, work: Any, **options: Any) -> str:
+        """Start any number of jobs as one and give back the batch's id; see `Qurable.batch`."""
+        return self._wait(self._client.batch(work, **options)).id
+
+    def run_batch_again(self, batch_id: str) -> str:
+        """Run what has no answer of a batch again; see `Qurable.run_batch_again`."""
+        return self._wait(self._client.run_batch_again(batch_id)).id
+
+    def batch_status(self, batch_id: str) -> BatchStatus:
+        """Where a batch stands; see `Batch.status`."""
+        return self._wait(self._client.attach_batch(batch_id).status())
+
+    def batch_results(self, batch_id: str, *, after: int = 0) -> Iterator[ItemReport]:
+        """The ends of a batch's items as they come; see `Batch.results`."""
+        stream = self._client.attach_batch(batch_id).results(after=after)
+        while True:
+            try:
+                yield self._wait(_next(stream))
+            except StopAsyncIteration:
+                return
+
+    def batch_report(self, batch_id: str) -> BatchReport:
+        """The sum of a batch, once all its items have ended; see `Batch.report`."""
+        return self._wait(self._client.attach_batch(batch_id).report())
+
+    def cancel_batch(self, batch_id: str) -> None:
+        """Cancel what has not ended of a batch; see `Batch.cancel`."""
+        self._wait(self._client.attach_batch(batch_id).cancel())
 
     def kernel(self, feature_map: Any, x_train: Any, x_test: Any = None, **options: Any) -> Matrix:
         """Start a quantum kernel matrix, or find it by its key, and wait for it; see `Qurable.kernel`.

@@ -145,22 +145,30 @@ class Qurable:
             return job
 
     async def batch(
-        self, work: Any, *, key: str | None = None, project: str = "default", on_error: OnError = "stop"
+        self,
+        work: Any,
+        *,
+        key: str | None = None,
+        project: str = "default",
+        on_error: OnError = "stop",
+        qpy: bool = True,
     ) -> Batch:
         """Start any number of jobs as one, or find the batch that its key already started.
 
         Args:
-            work: A path to a file of JSON lines, a job on each, or an iterable of jobs or of things to sample.
+            work: A path to a file of JSON lines, a job on each; such lines as bytes; or an iterable of jobs or of things to
+                sample.
             key: Idempotency key; minted if absent.
             project: Of all its items.
             on_error: What becomes of it where a line is broken: `stop`, and nothing runs, or `go-on` without the line.
+            qpy: Whether circuits may come as QPY; whoever passes on what strangers wrote says no.
 
         Raises:
             RequestRejected: There are no lines, or too many.
             KeyReused: The key belongs to a batch with other lines.
             ServiceUnreachable: Temporal does not answer.
         """
-        return await start_batch(self.temporal, self._read, work, key, project, on_error)
+        return await start_batch(self.temporal, self._read, work, key, project, on_error, qpy=qpy)
 
     async def run_batch_again(self, batch_id: str) -> Batch:
         """Run what failed or was cancelled of a batch that has ended; one that runs goes on.

@@ -39,12 +39,11 @@ def _in_one_order(body: bytes, circuit: QuantumCircuit) -> bytes:
     entries = (_entry(parameter) for parameter in circuit.parameters)
     one = b"(?:" + b"|".join(map(re.escape, entries)) + b")"
     table, entry = re.compile(one + b"{2,}"), re.compile(one)
-    ordered: bytes = table.sub(lambda found: b"".join(sorted(entry.findall(found.group()))), body)
-    return ordered
+    return table.sub(lambda found: b"".join(sorted(entry.findall(found.group()))), body)
 
 
 def _entry(parameter: Parameter) -> bytes:
-    name = parameter.name.encode()
+    name: bytes = parameter.name.encode()
     return struct.pack(_PARAMETER, b"p", b"p", 0, len(name), parameter.uuid.bytes) + name
 
 

@@ -30,6 +30,7 @@ class BatchHead(Contract):
         body_hash: Of the lines, compared when a key is reused; empty where they are not sent again.
         on_error: What becomes of it where a line is broken.
         rerun: Run again what failed or was cancelled, of a batch that has ended.
+        qpy: Whether circuits may come as QPY, as the typed client sends them.
         begun: Whether its lines were taken in by an earlier run of the workflow.
     """
 
@@ -39,6 +40,7 @@ class BatchHead(Contract):
     body_hash: str = ""
     on_error: OnError = "stop"
     rerun: bool = False
+    qpy: bool = True
     begun: bool = False
 
 
@@ -229,6 +231,10 @@ class BatchReport(Contract):
     def all_answered(self) -> bool:
         """Whether every line was a job, and every job has an answer."""
         return not self.failed and not self.broken
+
+
+BATCH_ID = r"[a-z0-9-]{1,40}-batch-[0-9a-f]{24}"
+"""A project, and 24 hex characters of a digest; nothing else is the id of a batch."""
 
 
 def batch_id(project: str, key: str) -> str:

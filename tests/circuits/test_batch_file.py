@@ -25,7 +25,7 @@ def line(a: float = 0.1, *, circuit: str = CIRCUIT, shots: int = 100, **fields: 
 
 def read(*lines: Any) -> Any:
     text = "\n".join(entry if isinstance(entry, str) else json.dumps(entry) for entry in lines)
-    payload = {"lines": text.encode(), "project": "default"}
+    payload = {"lines": text.encode(), "project": "default", "qpy": True}
     return read_batch(payload, lambda _: None)
 
 

@@ -40,7 +40,7 @@ def line(circuit: str, backend: str = "aer", bindings: Any = None, **fields: Any
 def groups(*lines: dict[str, Any]) -> list[Any]:
     """As a batch of these lines is grouped."""
     text = "\n".join(map(json.dumps, lines)).encode()
-    read = read_batch({"lines": text, "project": "default"}, lambda _: None)["groups"]
+    read = read_batch({"lines": text, "project": "default", "qpy": True}, lambda _: None)["groups"]
     at = comparable(read)
     limits = dataclasses.asdict(SourceLimits())
     found = read_forms({"limits": limits, "requests": [read[one]["request"] for one in at]}, lambda _: None)

@@ -1,5 +1,6 @@
 """The OpenAPI document and what the gateway does say the same."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,13 @@ from gateway.connections import Connections
 from tests.circuits_at_hand import BELL
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+
+@schemathesis.serializer("application/jsonl")
+def _as_it_stands(_context: Any, value: Any) -> bytes:
+    """JSON lines are a text to the document."""
+    return str(value).encode("utf-8", "replace")
+
 
 DOCUMENT = create_app(Connections(Path(), "postgresql://nowhere")).openapi()
 
@@ -60,8 +68,18 @@ def ended(make_up: str) -> dict[str, str]:
             f"{make_up}/tasks", json={"quantum_circuit": BELL, "shots": 10}, timeout=60
         ).json()
         job = {"kind": "sample", "pubs": [{"circuit": BELL}, {"circuit": BELL, "shots": 5}]}
+        batch = session.post(f"{make_up}/batches", json=[job], timeout=60).json()
         report = session.post(f"{make_up}/jobs", json=job, headers={"Prefer": "wait=60"}, timeout=70).json()
-    return {"job_id": report["id"], "task_id": task["task_id"]}
+        over = until_ended(session, f"{make_up}/batches/{batch['id']}")
+    return {"job_id": report["id"], "task_id": task["task_id"], "batch_id": over["id"]}
+
+
+def until_ended(session: requests.Session, url: str) -> dict[str, Any]:
+    """The document of a batch, once it has ended."""
+    while (document := session.get(url, timeout=60).json())["state"] == "running":
+        time.sleep(0.05)
+    found: dict[str, Any] = document
+    return found
 
 
 OPERATIONS = [(method, path) for path, item in schema.raw_schema["paths"].items() for method in item]
