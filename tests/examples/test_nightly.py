@@ -3,6 +3,7 @@
 import csv
 import itertools
 from datetime import UTC, datetime
+from functools import partial
 
 import pyarrow.parquet as pq
 from temporalio.worker import Worker
@@ -59,7 +60,7 @@ async def test_the_table_may_be_parquet(service: Service) -> None:
         await schedule(service.qurable, spec)
         for fired in (1, 2):
             await schedules.backfill(name, FIRST, FIRST)
-            await until("the night was fired", lambda fired=fired: idle(fired))
+            await until("the night was fired", partial(idle, fired))
     rows = pq.read_table(service.settings.exports_folder / spec.export).to_pylist()
     await schedules.delete(name)
 
