@@ -194,6 +194,19 @@ class Loop:
             if not status.state.final:
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
+    async def watch(self) -> OptimisationStatus:
+        """Draw it as it goes, until it ends: below the cell of a notebook, or in a terminal; where it stood last.
+
+        Whoever stops watching leaves it running, and attaches again by its id, from any machine.
+
+        Raises:
+            JobNotFound: Nobody knows it.
+            ServiceUnreachable: It cannot be reached to begin with.
+        """
+        from qurable.watching import watch
+
+        return await watch(self)
+
     async def evaluations(self, start: int = 0) -> AsyncIterator[Evaluation]:
         """Every evaluation that is kept so far, from an iteration on, in order.
 

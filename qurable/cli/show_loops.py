@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json as json_module
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -158,13 +158,19 @@ def read_steering(
 
 async def follow(loop: Loop) -> None:
     """The curve on standard error, drawn again as it grows; a pipe gets a line for each change."""
-    if not err.is_terminal:
+    with showing() as show:
         async for found in loop.progress():
-            err.print(_line(found))
+            show(found)
+
+
+@contextlib.contextmanager
+def showing() -> Iterator[Callable[[OptimisationStatus], None]]:
+    """Shows a status on standard error, each in the place of the one before; a pipe gets a line for each."""
+    if not err.is_terminal:
+        yield lambda found: err.print(_line(found))
         return
     with Live(console=err, auto_refresh=False) as live:
-        async for found in loop.progress():
-            live.update(Text("\n".join(_chart(found))), refresh=True)
+        yield lambda found: live.update(Text("\n".join(_chart(found))), refresh=True)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import csv
 import itertools
 from datetime import UTC, datetime
+from functools import partial
 
 import pyarrow.parquet as pq
 from temporalio.worker import Worker
@@ -51,18 +52,15 @@ async def test_the_table_may_be_parquet(service: Service) -> None:
         {**NIGHTLY.model_dump(), "name": name, "project": name, "export": f"{name}/nightly.parquet"}
     )
 
-    async def fire(number: int) -> None:
-        async def idle() -> ScheduleStatus | None:
-            status = await schedules.describe(name)
-            return status if status.fired >= number and not status.running else None
-
-        await schedules.backfill(name, FIRST, FIRST)
-        await until("the night was fired", idle)
+    async def idle(fired: int) -> ScheduleStatus | None:
+        status = await schedules.describe(name)
+        return status if status.fired >= fired and not status.running else None
 
     async with Worker(service.temporal, task_queue=TASK_QUEUE, activities=[tonight]):
         await schedule(service.qurable, spec)
-        for number in (1, 2):
-            await fire(number)
+        for fired in (1, 2):
+            await schedules.backfill(name, FIRST, FIRST)
+            await until("the night was fired", partial(idle, fired))
     rows = pq.read_table(service.settings.exports_folder / spec.export).to_pylist()
     await schedules.delete(name)
 

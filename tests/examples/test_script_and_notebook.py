@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import pytest
 from nbclient import NotebookClient
 
 from tests.architecture.imports import ROOT
@@ -14,6 +15,7 @@ from tests.conftest import Service
 
 EXAMPLES = ROOT / "examples"
 NOTEBOOK = EXAMPLES / "notebook.ipynb"
+LOOP_NOTEBOOK = EXAMPLES / "loop_notebook.ipynb"
 
 _SECONDS = 60
 
@@ -58,20 +60,24 @@ def _angles(printed: str) -> int:
     return printed.count("(sin theta is")
 
 
-def _notebook() -> Any:
-    return nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]  # it has no types
+def _notebook(path: Path) -> Any:
+    return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # it has no types
 
 
-async def _executed(service: Service) -> str:
-    """Run all cells in a fresh kernel; gives back what they printed."""
-    notebook = _notebook()
+async def _outputs(service: Service, path: Path) -> list[Any]:
+    """Run all cells in a fresh kernel; gives back what they put out."""
+    notebook = _notebook(path)
     client = NotebookClient(
         notebook, timeout=_SECONDS, kernel_name="python3", resources={"metadata": {"path": str(EXAMPLES)}}
     )
     async with asyncio.timeout(2 * _SECONDS):
         await client.async_execute(env=environment(service))
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    return "".join(map(_text, outputs))
+    return [output for cell in notebook.cells for output in cell.get("outputs", ())]
+
+
+async def _executed(service: Service, path: Path = NOTEBOOK) -> str:
+    """What the cells printed."""
+    return "".join(map(_text, await _outputs(service, path)))
 
 
 def _text(output: Any) -> str:
@@ -92,8 +98,27 @@ async def test_the_notebook_finds_its_job_again_in_another_kernel(service: Servi
     assert service.journal.steps(job_id).count("submit-0") == 1
 
 
-def test_the_notebook_is_kept_without_outputs() -> None:
+async def test_the_notebook_of_a_loop_draws_it_and_finds_it_again(service: Service) -> None:
+    """One picture, drawn again until the loop has ended; in a second kernel, as on another machine, the same loop."""
+    outputs = await _outputs(service, LOOP_NOTEBOOK)
+    printed = "".join(map(_text, outputs))
+    pictures = [
+        output.data["image/svg+xml"] for output in outputs if "image/svg+xml" in output.get("data", {})
+    ]
+    second = await _executed(service, LOOP_NOTEBOOK)
+
+    assert len(pictures) == 1
+    assert pictures[0].count("<polyline") == 2
+    assert "completed, best -1.857" in pictures[0]
+    assert "it is completed" in printed
+    assert -0.01 <= float(printed.split("hartree, ")[1].split(" mHa")[0]) <= 1.6
+    assert second.split("'")[1] == printed.split("'")[1]
+    assert second.split("energy")[1] == printed.split("energy")[1]
+
+
+@pytest.mark.parametrize("path", [NOTEBOOK, LOOP_NOTEBOOK], ids=lambda path: path.name)
+def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
     """What is in the repository is written by people; outputs would differ at every run."""
-    cells = _notebook().cells
+    cells = _notebook(path).cells
 
     assert [cell.id for cell in cells if cell.cell_type == "code" and cell.outputs] == []
