@@ -1,11 +1,14 @@
 """What stages find out and later stages read from the store; it never crosses Temporal."""
 
+from pydantic import Field
+
 from qurable.contracts.base import Contract
 from qurable.contracts.checks import Verdict
 from qurable.contracts.circuits import ParsedCircuit
 from qurable.contracts.confidence import Confidence, Survival
 from qurable.contracts.executions import JobRef
 from qurable.contracts.explanations import Contender, ErrorBudget, Explanation
+from qurable.contracts.extrapolation import ExtrapolationRecord
 from qurable.contracts.mitigation import MitigationRecord
 from qurable.contracts.problems import ProblemAnswer
 from qurable.contracts.reports import Provenance
@@ -112,6 +115,28 @@ class Twin(Contract):
     noticed: float = 0.0
 
 
+class FoldedCircuit(Contract):
+    """An ISA circuit that does the same with more noise.
+
+    Attributes:
+        circuit: Position of the distinct circuit.
+        asked: Noise factor that was asked for.
+        factor: As it came out.
+        isa: Artifact hash of its QPY.
+        depth: Of it.
+        two_qubit_gates: Of it.
+        size: Operations.
+    """
+
+    circuit: int
+    asked: float
+    factor: float
+    isa: str
+    depth: int
+    two_qubit_gates: int
+    size: int
+
+
 class CompiledDocument(Contract):
     """ISA circuits of a rung, in the order of `ValidatedDocument.circuits`.
 
@@ -119,11 +144,15 @@ class CompiledDocument(Contract):
         circuits: Compiled.
         preflight: What was found before they are paid for; empty where nobody pays, or the project paid for them before.
         twins: That ride with the job; empty where it asks for none, or the place has no noise.
+        folded: That ride with it for zero-noise extrapolation, by circuit and ascending factor; empty as with twins.
+        unfolded: By circuit, why there are none of it.
     """
 
     circuits: tuple[CompiledCircuit, ...]
     preflight: tuple[Preflight, ...] = ()
     twins: tuple[Twin, ...] = ()
+    folded: tuple[FoldedCircuit, ...] = ()
+    unfolded: dict[int, str] = Field(default_factory=dict)
 
 
 class SubmittedDocument(Contract):
@@ -172,6 +201,8 @@ class ProcessedDocument(Contract):
         twins: For the report, but for what they cost.
         mitigation: For the report.
         mitigated: Artifact hash of what it made of the counts; empty where nothing was mitigated.
+        extrapolation: For the report, but for what it cost.
+        extrapolated: Artifact hash of the values at zero noise; empty where there are none.
         verdict: For the report, as all that follows.
         explanation: In plain sentences.
         error_budget: How far it is off.
@@ -186,6 +217,8 @@ class ProcessedDocument(Contract):
     twins: tuple[TwinRecord, ...] = ()
     mitigation: MitigationRecord | None = None
     mitigated: str = ""
+    extrapolation: ExtrapolationRecord | None = None
+    extrapolated: str = ""
     verdict: Verdict | None = None
     explanation: Explanation | None = None
     error_budget: ErrorBudget = ErrorBudget()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from activities.folding import refuse_unfoldable
 from activities.reporting import Kept
 from circuits.readout import LIBRARY, bits_of_words, readout_errors, refuse_unreadable
 from fallback.solvers.protocol import absent
@@ -64,6 +65,7 @@ def refuse_impossible(
     Raises:
         RequestRejected: Naming the circuit or the library, and the way out.
     """
+    refuse_unfoldable(request, circuits, circuit_of)
     if request.mitigation.readout == "none":
         return
     if absent([LIBRARY]):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 from temporalio import activity
 
-from activities import preflight, steps, survival_gate, twins
+from activities import folding, preflight, steps, survival_gate, twins
 from activities.boundary import speaks_temporal
 from activities.checkpoint import Checkpoints, Documents, Outcome, read_documents, timed
 from activities.documents import ProcessedDocument
@@ -109,7 +109,8 @@ class PostProcess:
             missing = [number for number, result in enumerate(assembled) if result is None]
             raise ResultRefused(f"pubs {missing[:10]} came back without a complete result")
         mitigated = await self._mitigating.mitigate(request, held, complete)
-        complete = mitigated.results
+        extrapolated = await folding.extrapolate(request, held, mitigated.results, self._shelf)
+        complete = extrapolated.results
         rode, measured = await asyncio.to_thread(twins.read, held)
         document = (
             _solved(held)
@@ -131,7 +132,14 @@ class PostProcess:
             update={
                 "mitigation": mitigated.record,
                 "mitigated": mitigated.kept,
-                "warnings": (*document.warnings, *mitigated.warnings, *twins.warnings(held, request)),
+                "extrapolation": extrapolated.record,
+                "extrapolated": extrapolated.kept,
+                "warnings": (
+                    *document.warnings,
+                    *mitigated.warnings,
+                    *extrapolated.warnings,
+                    *twins.warnings(held, request),
+                ),
             }
         )
         known = (*document.confidence, *_standard_errors(complete))
@@ -276,4 +284,5 @@ def _size(result: SampleResult | EstimateResult) -> int:
     if isinstance(result, SampleResult):
         weights = 0 if result.mitigated is None else result.mitigated.size
         return weights + sum(len(entry.bits.data) for entry in result.registers)
-    return 20 * (len(result.evs.values) + len(result.stds.values))
+    extrapolated = 0 if result.extrapolated is None else result.extrapolated.size
+    return extrapolated + 20 * (len(result.evs.values) + len(result.stds.values))

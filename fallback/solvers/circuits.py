@@ -30,6 +30,7 @@ def questions_of(
     circuit_of: Sequence[int],
     options: SimulatorOptions,
     rides: Sequence[Ride] = (),
+    factors: Sequence[float] = (1.0,),
 ) -> dict[str, CircuitQuestion]:
     """What a job asks of each of its circuits, by canonical hash.
 
@@ -40,6 +41,7 @@ def questions_of(
         circuit_of: For each pub, which of them.
         options: The caller's simulator options.
         rides: Twins of its circuits that run beside them.
+        factors: Noise factors that every circuit is run at, the first of them 1.
     """
     copies = {ride.circuit: ride.copies for ride in rides}
     asked: dict[str, CircuitQuestion] = {}
@@ -52,6 +54,7 @@ def questions_of(
             shots=max(map(shots_for, mine), default=0),
             bindings=sum(pub.bindings.size for pub in mine),
             twins=copies.get(at, 0),
+            factors=tuple(factors),
             terms=max(map(_terms, mine), default=0),
             quarter_turns=all(_quarter_turns(pub.bindings) for pub in mine),
             max_bond=options.max_bond,

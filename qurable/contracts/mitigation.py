@@ -1,4 +1,4 @@
-"""Mitigation of measured counts after a run: what a job asks for, and what came of it.
+"""Mitigation: what a job asks for, and what came of it for measured counts.
 
 Bit order: the rightmost character of an outcome is bit 0 of its register, as in results.
 """
@@ -16,22 +16,77 @@ from qurable.contracts.fallback import Age
 READOUT = "readout"
 """The word alone asks for it, with the calibration that costs nothing."""
 
+ZNE = "zne"
+"""The word alone asks for zero-noise extrapolation as it is by default."""
+
+MOST_FACTORS = 10
+LARGEST_FACTOR = 99.0
+
+_PARAMETERS = {"linear": 2, "quadratic": 3, "exponential": 2}
+"""Of each fit: fewer points do not determine it."""
+
+
+class ZeroNoise(Contract):
+    """Zero-noise extrapolation: the ISA circuit is folded, run at several noise factors, and the values are extrapolated.
+
+    Attributes:
+        factors: How many times the noise is to be what it is, ascending, the first of them 1: the circuit as it is. One
+            that is no odd whole number folds a part of the circuit once more, and comes out as near as its gates allow.
+        extrapolator: What is fitted to values by factor, each weighted by its shot noise. `exponential` decays to the
+            value of the fully mixed state, which is the observable's coefficient of the identity.
+        folding: `global` runs the whole circuit, its inverse, and again the circuit; `gates` does so with each two-qubit
+            gate by itself.
+    """
+
+    factors: tuple[float, ...] = (1.0, 3.0, 5.0)
+    extrapolator: Literal["linear", "quadratic", "exponential"] = "linear"
+    folding: Literal["global", "gates"] = "global"
+
+    @model_validator(mode="after")
+    def _factors_determine_the_fit(self) -> Self:
+        factors, least = self.factors, self.least_points
+        if not all(1 <= factor <= LARGEST_FACTOR for factor in factors):
+            raise ValueError(
+                f"noise factors {list(factors)} must be from 1 to {LARGEST_FACTOR:g}: noise can only be added"
+            )
+        if list(factors) != sorted(set(factors)):
+            raise ValueError(f"noise factors {list(factors)} must ascend, and none be named twice")
+        if not least <= len(factors) <= MOST_FACTORS:
+            raise ValueError(
+                f"a {self.extrapolator} fit takes {least} to {MOST_FACTORS} noise factors, {len(factors)} are given: "
+                f"{'give more, or ask for a linear fit' if len(factors) < least else 'give fewer'}"
+            )
+        if factors[0] != 1:
+            raise ValueError(
+                f"the first noise factor must be 1, the circuit as it is, and not {factors[0]:g}: its values are the raw answer"
+            )
+        return self
+
+    @property
+    def least_points(self) -> int:
+        """Fewest noise factors that determine the fit."""
+        return _PARAMETERS[self.extrapolator]
+
 
 class Mitigation(Contract):
-    """How the counts of a sampled job are mitigated; the bare word `readout` stands for `{"readout": "reported"}`.
+    """How a job is mitigated; the bare words `readout` and `zne` stand for `{"readout": "reported"}` and `{"zne": {}}`.
 
     Attributes:
         readout: `reported` corrects counts for the readout errors that the device reported when the circuits were compiled
             for it; `none` leaves them as they were read.
         max_age: An older calibration is not used: the counts stay as they were read, with a warning. None for any age.
+        zne: Zero-noise extrapolation of estimates, where there is noise; None for none.
     """
 
     readout: Literal["none", "reported"] = "none"
     max_age: Age | None = None
+    zne: ZeroNoise | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @model_validator(mode="before")
     @classmethod
     def _by_its_name(cls, value: Any) -> Any:
+        if value == ZNE:
+            return {"zne": {}}
         return {"readout": "reported"} if value == READOUT else value
 
     @model_validator(mode="after")
