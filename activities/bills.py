@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from qurable.contracts.executions import Incident, Phase, ProviderFacts, ProviderJob, Seconds, SubmissionKey
 from qurable.contracts.explanations import Contender
 from qurable.contracts.extrapolation import ExtrapolationRecord
+from qurable.contracts.mitigation import MitigationRecord
 from qurable.contracts.reports import ProviderRecord
 from qurable.contracts.routes import Route
 from qurable.contracts.targets import TargetSnapshot
@@ -124,6 +125,27 @@ def with_price(
         update={
             "seconds": seconds,
             "price": None if price is None else price * seconds.high,
+            "currency": "" if price is None else target.currency,
+        }
+    )
+
+
+def with_calibration_price(
+    connection: Connection,
+    record: MitigationRecord | None,
+    target: TargetSnapshot,
+    key: SubmissionKey,
+    circuits: range,
+) -> MitigationRecord | None:
+    """A mitigation with what its calibration circuits were estimated to cost at most; as it is where none rode."""
+    parts = provider_jobs.of_submission(connection, key.tag) if record is not None and circuits else ()
+    if record is None or not parts:
+        return record
+    seconds, price = _share(parts, circuits).high, target.price_per_second
+    return record.model_copy(
+        update={
+            "qpu_seconds": seconds,
+            "price": None if price is None else price * seconds,
             "currency": "" if price is None else target.currency,
         }
     )

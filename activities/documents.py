@@ -137,6 +137,28 @@ class FoldedCircuit(Contract):
     size: int
 
 
+class Calibrating(Contract):
+    """Where a job's readout calibration comes from.
+
+    Attributes:
+        key: Of its row; empty where there can be none.
+        because: Why there can be none.
+        qubits: Physical qubits that it is measured of, where this job measures it: number i is read into classical bit i.
+        circuits: Artifact hashes of the circuits that ride; empty where another job has measured it, or is at it.
+        copies: How often each runs.
+        shots: Each time.
+        awaited: Whether another job was at it when this one was compiled.
+    """
+
+    key: str = ""
+    because: str = ""
+    qubits: tuple[int, ...] = ()
+    circuits: tuple[str, ...] = ()
+    copies: int = 0
+    shots: int = 0
+    awaited: bool = False
+
+
 class CompiledDocument(Contract):
     """ISA circuits of a rung, in the order of `ValidatedDocument.circuits`.
 
@@ -146,6 +168,8 @@ class CompiledDocument(Contract):
         twins: That ride with the job; empty where it asks for none, or the place has no noise.
         folded: That ride with it for zero-noise extrapolation, by circuit and ascending factor; empty as with twins.
         unfolded: By circuit, why there are none of it.
+        calibrating: Where its readout calibration comes from; None where it asks for none that is measured, or the place has
+            no noise.
     """
 
     circuits: tuple[CompiledCircuit, ...]
@@ -153,6 +177,7 @@ class CompiledDocument(Contract):
     twins: tuple[Twin, ...] = ()
     folded: tuple[FoldedCircuit, ...] = ()
     unfolded: dict[int, str] = Field(default_factory=dict)
+    calibrating: Calibrating | None = None
 
 
 class SubmittedDocument(Contract):
@@ -166,9 +191,11 @@ class SubmittedDocument(Contract):
         noise: SHA-256 of the target document whose noise is simulated.
         precision: Of amplitudes, for simulators.
         changes: How many of the rung's changes it was made with.
+        awaits: Key of the calibration that another job was measuring for it; empty for none.
     """
 
     job: JobRef
+    awaits: str = ""
     small: bool
     methods: tuple[MethodChoice, ...] = ()
     seeds: tuple[int, ...] = ()

@@ -1,4 +1,4 @@
-"""How folded circuits ride with a job: behind its own pubs and its twins."""
+"""How folded circuits and calibration circuits ride with a job: behind its own pubs and its twins."""
 
 from collections.abc import Iterator, Sequence
 
@@ -42,3 +42,9 @@ def positions(compiled: CompiledDocument, circuit_of: Sequence[int]) -> range:
     """Where the folded circuits' pubs stand in the submission."""
     first = len(circuit_of) + sum(bool(twin.isa) for twin in compiled.twins)
     return range(first, first + sum(1 for _ in rides(compiled, circuit_of)))
+
+
+def calibration_positions(compiled: CompiledDocument, circuit_of: Sequence[int]) -> range:
+    """Where the calibration circuits' pubs stand: a job samples or estimates, so that no folded ones are before them."""
+    first = positions(compiled, circuit_of).stop
+    return range(first, first + len(compiled.calibrating.circuits if compiled.calibrating else ()))

@@ -128,7 +128,14 @@ class PlanRoute:
             kind=request.kind,
             circuits=validated.circuits,
             questions=questions_of(
-                kind, pubs, validated.circuits, validated.circuit_of, request.simulator, rides, factors
+                kind,
+                pubs,
+                validated.circuits,
+                validated.circuit_of,
+                request.simulator,
+                rides,
+                factors,
+                request.mitigation.calibration_shots if request.mitigation.readout == "measured" else 0,
             ),
             options=request.simulator,
             exact=any(isinstance(pub, EstimatePub) and not shots_for(pub) for pub in pubs),

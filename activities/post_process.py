@@ -8,6 +8,7 @@ from temporalio import activity
 
 from activities import folding, preflight, steps, survival_gate, twins
 from activities.boundary import speaks_temporal
+from activities.calibrating import Calibrations
 from activities.checkpoint import Checkpoints, Documents, Outcome, read_documents, timed
 from activities.documents import ProcessedDocument
 from activities.judging import Judge
@@ -47,7 +48,7 @@ class PostProcess:
         self._checkpoints = checkpoints
         self._shelf = shelf
         self._pool = pool
-        self._mitigating = Mitigating(shelf, pool)
+        self._mitigating = Mitigating(shelf, pool, Calibrations(checkpoints.database, shelf, pool))
         self._judge = Judge(References(checkpoints.database, shelf, pool))
 
     @activity.defn(name=Activity.POST_PROCESS)
@@ -108,7 +109,7 @@ class PostProcess:
         if len(complete) != len(assembled):
             missing = [number for number, result in enumerate(assembled) if result is None]
             raise ResultRefused(f"pubs {missing[:10]} came back without a complete result")
-        mitigated = await self._mitigating.mitigate(request, held, complete)
+        mitigated = await self._mitigating.mitigate(call.job_id, request, held, complete)
         extrapolated = await folding.extrapolate(request, held, mitigated.results, self._shelf)
         complete = extrapolated.results
         rode, measured = await asyncio.to_thread(twins.read, held)
@@ -149,7 +150,10 @@ class PostProcess:
         )
         document = document.model_copy(update=vars(judged))
         row = timed(steps.post_process(call.rung), Activity.POST_PROCESS, began, document)
-        return Outcome(document, [row], [(State.POST_PROCESSING, began, "")]), complete
+        return (
+            Outcome(document, [row], [(State.POST_PROCESSING, began, "")], list(mitigated.writes)),
+            complete,
+        )
 
     async def _answer(
         self,

@@ -12,11 +12,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from activities import steps
-from activities.bills import bill_of, with_costs, with_price, with_shares
+from activities.bills import bill_of, with_calibration_price, with_costs, with_price, with_shares
 from activities.changes_made import changes_on, compiled_with, every_change
 from activities.checkpoint import Documents, read_documents
 from activities.documents import CompiledDocument, ProcessedDocument, SubmittedDocument, ValidatedDocument
-from activities.fold_rides import positions
+from activities.fold_rides import calibration_positions, positions
 from backends.aer import aer_version
 from circuits.assembly import assemble, is_complete
 from circuits.runnable import pubs_of
@@ -344,7 +344,13 @@ def build_report(
             kept.submitted.job.key,
             len(kept.validated.circuit_of),
         ),
-        mitigation=processed.mitigation,
+        mitigation=with_calibration_price(
+            connection,
+            processed.mitigation,
+            kept.rung.target,
+            kept.submitted.job.key,
+            calibration_positions(kept.compiled, kept.validated.circuit_of),
+        ),
         extrapolation=with_price(
             connection,
             processed.extrapolation,

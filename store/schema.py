@@ -16,7 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0009"
+REVISION = "0013"
 """The migration these tables stand for; a test compares it with the newest one."""
 
 metadata = MetaData(
@@ -515,4 +515,22 @@ iterations = Table(
     Column("value", LargeBinary, nullable=False),
     Column("error", LargeBinary, nullable=False),
     Column("seconds", Float, nullable=False),
+)
+
+calibrations = Table(
+    "calibrations",
+    metadata,
+    # Of place, target and qubits.
+    Column("key", _HASH, primary_key=True),
+    Column("place", String(100), nullable=False),
+    Column("target", _HASH, nullable=False),
+    # Physical qubits, ascending, as a JSON list.
+    Column("qubits", Text, nullable=False),
+    # Artifact of what was measured last, and when; null until something was.
+    Column("measured", _HASH),
+    Column("measured_at", DateTime(timezone=True)),
+    # The job that measures it now, until then; null while none does.
+    Column("holder", String(80)),
+    Column("held_until", DateTime(timezone=True)),
+    Index("ix_calibrations_place_target", "place", "target"),
 )
