@@ -16,6 +16,7 @@ from temporalio.runtime import Runtime
 
 from activities.accept import Accept
 from activities.approval import Approve
+from activities.await_calibration import AwaitCalibration
 from activities.batch_lines import BatchLines
 from activities.batches import Batches
 from activities.change import DecideChange
@@ -239,6 +240,7 @@ def _activities(
     sessions = Sessions(checkpoints, shelf, registry, caretaking.begin)
     loop_sessions = LoopSessions(database, registry)
     waiting = Waiting(checkpoints, registry, Pacing(settings.poll_shortest, settings.poll_longest))
+    calibration = AwaitCalibration(database, settings.poll_shortest)
     fetch = Fetch(checkpoints, registry)
     post_process = PostProcess(checkpoints, shelf, compiling)
     record = Record(checkpoints, shelf)
@@ -320,6 +322,7 @@ def _activities(
         Queue.SUBMIT: (submit.submit,),
         Queue.HARDWARE: (
             sessions.open_session,
+            calibration.await_calibration,
             waiting.await_start,
             waiting.await_done,
             fetch.fetch,

@@ -8,6 +8,8 @@ from sqlalchemy import Connection
 
 from qurable.contracts.executions import Incident, Phase, ProviderFacts, ProviderJob, Seconds, SubmissionKey
 from qurable.contracts.explanations import Contender
+from qurable.contracts.extrapolation import ExtrapolationRecord
+from qurable.contracts.mitigation import MitigationRecord
 from qurable.contracts.reports import ProviderRecord
 from qurable.contracts.routes import Route
 from qurable.contracts.targets import TargetSnapshot
@@ -84,26 +86,82 @@ def with_shares(
         if not (twin.isa and parts):
             shared.append(twin)
             continue
-        low = high = 0.0
-        for part in parts:
-            # All pubs of a part run with the same number of shots, and a sampled binding is one circuit.
-            bindings = sum(piece.stop - piece.start for piece in part.slices)
-            mine = sum(piece.stop - piece.start for piece in part.slices if piece.pub == number)
-            if part.estimate is not None and mine:
-                low += part.estimate.low * mine / bindings
-                high += part.estimate.high * mine / bindings
+        seconds = _share(parts, range(number, number + 1))
         number += 1
         price = target.price_per_second
         shared.append(
             twin.model_copy(
                 update={
-                    "seconds": Seconds(low=low, high=high),
-                    "price": None if price is None else price * high,
+                    "seconds": seconds,
+                    "price": None if price is None else price * seconds.high,
                     "currency": "" if price is None else target.currency,
                 }
             )
         )
     return tuple(shared)
+
+
+def with_price(
+    connection: Connection,
+    record: ExtrapolationRecord | None,
+    target: TargetSnapshot,
+    key: SubmissionKey,
+    folded: range,
+) -> ExtrapolationRecord | None:
+    """An extrapolation with what its folded circuits were estimated to cost: their share of the executions.
+
+    Args:
+        connection: To the store.
+        record: Without that.
+        target: Where the submission went.
+        key: Of the submission.
+        folded: Where their pubs stand in it.
+    """
+    parts = provider_jobs.of_submission(connection, key.tag) if record is not None and folded else ()
+    if record is None or not parts:
+        return record
+    seconds, price = _share(parts, folded), target.price_per_second
+    return record.model_copy(
+        update={
+            "seconds": seconds,
+            "price": None if price is None else price * seconds.high,
+            "currency": "" if price is None else target.currency,
+        }
+    )
+
+
+def with_calibration_price(
+    connection: Connection,
+    record: MitigationRecord | None,
+    target: TargetSnapshot,
+    key: SubmissionKey,
+    circuits: range,
+) -> MitigationRecord | None:
+    """A mitigation with what its calibration circuits were estimated to cost at most; as it is where none rode."""
+    parts = provider_jobs.of_submission(connection, key.tag) if record is not None and circuits else ()
+    if record is None or not parts:
+        return record
+    seconds, price = _share(parts, circuits).high, target.price_per_second
+    return record.model_copy(
+        update={
+            "qpu_seconds": seconds,
+            "price": None if price is None else price * seconds,
+            "currency": "" if price is None else target.currency,
+        }
+    )
+
+
+def _share(parts: Sequence[ProviderJob], pubs: range) -> Seconds:
+    """What the estimates of a submission's parts say of some of its pubs."""
+    low = high = 0.0
+    for part in parts:
+        # All pubs of a part run with the same number of shots, and a binding counts as one circuit.
+        bindings = sum(piece.stop - piece.start for piece in part.slices)
+        mine = sum(piece.stop - piece.start for piece in part.slices if piece.pub in pubs)
+        if part.estimate is not None and mine:
+            low += part.estimate.low * mine / bindings
+            high += part.estimate.high * mine / bindings
+    return Seconds(low=low, high=high)
 
 
 def _record(part: ProviderJob, targets: Mapping[str, TargetSnapshot]) -> ProviderRecord:

@@ -1,11 +1,14 @@
 """What stages find out and later stages read from the store; it never crosses Temporal."""
 
+from pydantic import Field
+
 from qurable.contracts.base import Contract
 from qurable.contracts.checks import Verdict
 from qurable.contracts.circuits import ParsedCircuit
 from qurable.contracts.confidence import Confidence, Survival
 from qurable.contracts.executions import JobRef
 from qurable.contracts.explanations import Contender, ErrorBudget, Explanation
+from qurable.contracts.extrapolation import ExtrapolationRecord
 from qurable.contracts.mitigation import MitigationRecord
 from qurable.contracts.problems import ProblemAnswer
 from qurable.contracts.reports import Provenance
@@ -112,6 +115,50 @@ class Twin(Contract):
     noticed: float = 0.0
 
 
+class FoldedCircuit(Contract):
+    """An ISA circuit that does the same with more noise.
+
+    Attributes:
+        circuit: Position of the distinct circuit.
+        asked: Noise factor that was asked for.
+        factor: As it came out.
+        isa: Artifact hash of its QPY.
+        depth: Of it.
+        two_qubit_gates: Of it.
+        size: Operations.
+    """
+
+    circuit: int
+    asked: float
+    factor: float
+    isa: str
+    depth: int
+    two_qubit_gates: int
+    size: int
+
+
+class Calibrating(Contract):
+    """Where a job's readout calibration comes from.
+
+    Attributes:
+        key: Of its row; empty where there can be none.
+        because: Why there can be none.
+        qubits: Physical qubits that it is measured of, where this job measures it: number i is read into classical bit i.
+        circuits: Artifact hashes of the circuits that ride; empty where another job has measured it, or is at it.
+        copies: How often each runs.
+        shots: Each time.
+        awaited: Whether another job was at it when this one was compiled.
+    """
+
+    key: str = ""
+    because: str = ""
+    qubits: tuple[int, ...] = ()
+    circuits: tuple[str, ...] = ()
+    copies: int = 0
+    shots: int = 0
+    awaited: bool = False
+
+
 class CompiledDocument(Contract):
     """ISA circuits of a rung, in the order of `ValidatedDocument.circuits`.
 
@@ -119,11 +166,18 @@ class CompiledDocument(Contract):
         circuits: Compiled.
         preflight: What was found before they are paid for; empty where nobody pays, or the project paid for them before.
         twins: That ride with the job; empty where it asks for none, or the place has no noise.
+        folded: That ride with it for zero-noise extrapolation, by circuit and ascending factor; empty as with twins.
+        unfolded: By circuit, why there are none of it.
+        calibrating: Where its readout calibration comes from; None where it asks for none that is measured, or the place has
+            no noise.
     """
 
     circuits: tuple[CompiledCircuit, ...]
     preflight: tuple[Preflight, ...] = ()
     twins: tuple[Twin, ...] = ()
+    folded: tuple[FoldedCircuit, ...] = ()
+    unfolded: dict[int, str] = Field(default_factory=dict)
+    calibrating: Calibrating | None = None
 
 
 class SubmittedDocument(Contract):
@@ -137,9 +191,11 @@ class SubmittedDocument(Contract):
         noise: SHA-256 of the target document whose noise is simulated.
         precision: Of amplitudes, for simulators.
         changes: How many of the rung's changes it was made with.
+        awaits: Key of the calibration that another job was measuring for it; empty for none.
     """
 
     job: JobRef
+    awaits: str = ""
     small: bool
     methods: tuple[MethodChoice, ...] = ()
     seeds: tuple[int, ...] = ()
@@ -172,6 +228,8 @@ class ProcessedDocument(Contract):
         twins: For the report, but for what they cost.
         mitigation: For the report.
         mitigated: Artifact hash of what it made of the counts; empty where nothing was mitigated.
+        extrapolation: For the report, but for what it cost.
+        extrapolated: Artifact hash of the values at zero noise; empty where there are none.
         verdict: For the report, as all that follows.
         explanation: In plain sentences.
         error_budget: How far it is off.
@@ -186,6 +244,8 @@ class ProcessedDocument(Contract):
     twins: tuple[TwinRecord, ...] = ()
     mitigation: MitigationRecord | None = None
     mitigated: str = ""
+    extrapolation: ExtrapolationRecord | None = None
+    extrapolated: str = ""
     verdict: Verdict | None = None
     explanation: Explanation | None = None
     error_budget: ErrorBudget = ErrorBudget()

@@ -67,7 +67,11 @@ class Finish:
                 brought.append((report, complete))
 
             return Outcome(
-                Waited(), [*fetched.rows, *processed.rows], processed.events, fetched.writes, record
+                Waited(),
+                [*fetched.rows, *processed.rows],
+                processed.events,
+                [*fetched.writes, *processed.writes],
+                record,
             )
 
         await self._checkpoints.once(call, kept, work)

@@ -5,13 +5,15 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from activities.documents import CompiledCircuit
+from activities.documents import CompiledCircuit, FoldedCircuit
 from qurable.contracts.executions import IsaPub, Submission
 from qurable.errors import GuardrailBroken
 from store import budgets, provider_jobs
 
 
-def check(connection: Connection, submission: Submission, circuits: Sequence[CompiledCircuit]) -> None:
+def check(
+    connection: Connection, submission: Submission, circuits: Sequence[CompiledCircuit | FoldedCircuit]
+) -> None:
     """Refuse a submission that is beyond its project's guardrails, unless it was written down before.
 
     What may be at the provider already is not called back by a guardrail that came after it. How many jobs a project

@@ -112,6 +112,7 @@ class PlanRoute:
         asked = CLASSICAL if request.backend == AUTO and not pubs else request.backend
         widest = max((circuit.traits.num_qubits for circuit in validated.circuits), default=1)
         rides = rides_of(request.checks.twin, pubs, validated.circuits, validated.circuit_of)
+        factors = (1.0,) if request.mitigation.zne is None else request.mitigation.zne.factors
         health = await self._watch.look()
         offered = await self._offers.asked(
             asked,
@@ -127,7 +128,14 @@ class PlanRoute:
             kind=request.kind,
             circuits=validated.circuits,
             questions=questions_of(
-                kind, pubs, validated.circuits, validated.circuit_of, request.simulator, rides
+                kind,
+                pubs,
+                validated.circuits,
+                validated.circuit_of,
+                request.simulator,
+                rides,
+                factors,
+                request.mitigation.calibration_shots if request.mitigation.readout == "measured" else 0,
             ),
             options=request.simulator,
             exact=any(isinstance(pub, EstimatePub) and not shots_for(pub) for pub in pubs),
@@ -137,7 +145,9 @@ class PlanRoute:
             budget=request.budget,
             fractional_gates=request.ibm.use_fractional_gates,
             any_device=asked == self._registry.any_device,
-            question=logical_digest(kind, pubs, validated, request.checks.twin) if pubs else "",
+            question=logical_digest(kind, pubs, validated, request.checks.twin, request.mitigation.zne)
+            if pubs
+            else "",
             ibm=request.ibm,
             least_share=least_share(request),
         )
@@ -169,7 +179,8 @@ class PlanRoute:
         planned = plan(wish, self._table, around)
         route = await self._described_in_full(planned.route)
         route = _with_gates_asked_for(route, request.ibm)
-        shots = sum(pub.bindings.size * shots_for(pub) for pub in pubs) + sum(ride.shots for ride in rides)
+        shots = len(factors) * sum(pub.bindings.size * shots_for(pub) for pub in pubs)
+        shots += sum(ride.shots for ride in rides)
         rules, document = self._table.approval, validated.request
         route = with_terms(route, rules, request, shots, document, is_new=known.is_new)
         await self._check_options(route, request.ibm, validated.circuits, kind, pubs)

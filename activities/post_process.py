@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 from temporalio import activity
 
-from activities import preflight, steps, survival_gate, twins
+from activities import folding, preflight, steps, survival_gate, twins
 from activities.boundary import speaks_temporal
+from activities.calibrating import Calibrations
 from activities.checkpoint import Checkpoints, Documents, Outcome, read_documents, timed
 from activities.documents import ProcessedDocument
 from activities.judging import Judge
@@ -47,7 +48,7 @@ class PostProcess:
         self._checkpoints = checkpoints
         self._shelf = shelf
         self._pool = pool
-        self._mitigating = Mitigating(shelf, pool)
+        self._mitigating = Mitigating(shelf, pool, Calibrations(checkpoints.database, shelf, pool))
         self._judge = Judge(References(checkpoints.database, shelf, pool))
 
     @activity.defn(name=Activity.POST_PROCESS)
@@ -108,8 +109,9 @@ class PostProcess:
         if len(complete) != len(assembled):
             missing = [number for number, result in enumerate(assembled) if result is None]
             raise ResultRefused(f"pubs {missing[:10]} came back without a complete result")
-        mitigated = await self._mitigating.mitigate(request, held, complete)
-        complete = mitigated.results
+        mitigated = await self._mitigating.mitigate(call.job_id, request, held, complete)
+        extrapolated = await folding.extrapolate(request, held, mitigated.results, self._shelf)
+        complete = extrapolated.results
         rode, measured = await asyncio.to_thread(twins.read, held)
         document = (
             _solved(held)
@@ -131,7 +133,14 @@ class PostProcess:
             update={
                 "mitigation": mitigated.record,
                 "mitigated": mitigated.kept,
-                "warnings": (*document.warnings, *mitigated.warnings, *twins.warnings(held, request)),
+                "extrapolation": extrapolated.record,
+                "extrapolated": extrapolated.kept,
+                "warnings": (
+                    *document.warnings,
+                    *mitigated.warnings,
+                    *extrapolated.warnings,
+                    *twins.warnings(held, request),
+                ),
             }
         )
         known = (*document.confidence, *_standard_errors(complete))
@@ -141,7 +150,10 @@ class PostProcess:
         )
         document = document.model_copy(update=vars(judged))
         row = timed(steps.post_process(call.rung), Activity.POST_PROCESS, began, document)
-        return Outcome(document, [row], [(State.POST_PROCESSING, began, "")]), complete
+        return (
+            Outcome(document, [row], [(State.POST_PROCESSING, began, "")], list(mitigated.writes)),
+            complete,
+        )
 
     async def _answer(
         self,
@@ -276,4 +288,5 @@ def _size(result: SampleResult | EstimateResult) -> int:
     if isinstance(result, SampleResult):
         weights = 0 if result.mitigated is None else result.mitigated.size
         return weights + sum(len(entry.bits.data) for entry in result.registers)
-    return 20 * (len(result.evs.values) + len(result.stds.values))
+    extrapolated = 0 if result.extrapolated is None else result.extrapolated.size
+    return extrapolated + 20 * (len(result.evs.values) + len(result.stds.values))

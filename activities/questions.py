@@ -6,6 +6,7 @@ from activities.documents import ValidatedDocument
 from qurable.contracts.base import digest
 from qurable.contracts.bindings import Bindings
 from qurable.contracts.checks import TwinRide
+from qurable.contracts.mitigation import ZeroNoise
 from qurable.contracts.pubs import EstimatePub, SamplePub, shots_for
 
 
@@ -25,8 +26,9 @@ def logical_digest(
     pubs: Sequence[SamplePub | EstimatePub],
     validated: ValidatedDocument,
     twin: TwinRide | None,
+    zne: ZeroNoise | None = None,
 ) -> str:
-    """What is asked, before any compiler or calibration has a say; with twins that ride along another submission."""
+    """What is asked, before any compiler or calibration has a say; with what rides along another submission."""
     words = [kind]
     for number, pub in enumerate(pubs):
         circuit = validated.circuits[validated.circuit_of[number]]
@@ -38,4 +40,6 @@ def logical_digest(
         ]
     if twin is not None:
         words += ["twin", str(twin.shots)]
+    if zne is not None:  # what is fitted to the values afterwards makes no difference to what is run
+        words += ["zne", zne.folding, *map(str, zne.factors)]
     return digest("\0".join(words))

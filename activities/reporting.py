@@ -12,10 +12,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from activities import steps
-from activities.bills import bill_of, with_costs, with_shares
+from activities.bills import bill_of, with_calibration_price, with_costs, with_price, with_shares
 from activities.changes_made import changes_on, compiled_with, every_change
 from activities.checkpoint import Documents, read_documents
 from activities.documents import CompiledDocument, ProcessedDocument, SubmittedDocument, ValidatedDocument
+from activities.fold_rides import calibration_positions, positions
 from backends.aer import aer_version
 from circuits.assembly import assemble, is_complete
 from circuits.runnable import pubs_of
@@ -25,6 +26,7 @@ from fallback.solvers.protocol import Solution
 from qurable.contracts.changes import Change
 from qurable.contracts.checks import Ruling, Verdict
 from qurable.contracts.executions import EarlierAnswer, Piece
+from qurable.contracts.extrapolation import ExtrapolatedPubs
 from qurable.contracts.jobs import read_request
 from qurable.contracts.mitigation import MitigatedPubs
 from qurable.contracts.pubs import EstimatePub, SamplePub
@@ -59,8 +61,9 @@ class Kept:
         submitted: To it.
         pieces: What it brought for the job's own pubs, or of a problem's answer.
         mitigated: Artifact hash of what mitigation made of them; empty for nothing.
+        extrapolated: The same of values at zero noise.
         changes: That were made by then.
-        ridden: What it brought for twins, which is in nobody's results.
+        ridden: What it brought for twins and folded circuits, which is in nobody's results.
     """
 
     validated: ValidatedDocument
@@ -70,6 +73,7 @@ class Kept:
     submitted: SubmittedDocument
     pieces: Sequence[Piece]
     mitigated: str = ""
+    extrapolated: str = ""
     changes: Sequence[Change] = ()
     ridden: Sequence[Piece] = ()
 
@@ -98,6 +102,7 @@ def find_kept(connection: Connection, documents: Documents, rung: int) -> Kept |
         submitted,
         [piece for piece in found if piece.pub < own],
         "" if processed is None else processed.mitigated,
+        "" if processed is None else processed.extrapolated,
         changes_on(documents, rung, submitted.changes),
         [piece for piece in found if piece.pub >= own],
     )
@@ -130,12 +135,25 @@ async def assemble_results(shelf: StoreShelf, kept: Kept) -> list[SampleResult |
         return []
     _, pubs = pubs_of(await kept.request(shelf))
     assembled = await asyncio.to_thread(_assemble, kept, pubs)
+    if kept.extrapolated:
+        body = await shelf.artifact(kept.extrapolated)
+        assembled = with_values(assembled, await asyncio.to_thread(ExtrapolatedPubs.unpack, body))
     if not kept.mitigated:
         return assembled
     mitigated = await asyncio.to_thread(MitigatedPubs.unpack, await shelf.artifact(kept.mitigated))
     return [
         result.model_copy(update={"mitigated": quasi}) if result is not None else None
         for result, quasi in zip(assembled, mitigated.pubs, strict=True)
+    ]
+
+
+def with_values(
+    results: Sequence[SampleResult | EstimateResult | None], found: ExtrapolatedPubs
+) -> list[Any]:
+    """Results with their values at zero noise; None stays None."""
+    return [
+        result if result is None or values is None else result.model_copy(update={"extrapolated": values})
+        for result, values in zip(results, found.pubs, strict=True)
     ]
 
 
@@ -326,7 +344,20 @@ def build_report(
             kept.submitted.job.key,
             len(kept.validated.circuit_of),
         ),
-        mitigation=processed.mitigation,
+        mitigation=with_calibration_price(
+            connection,
+            processed.mitigation,
+            kept.rung.target,
+            kept.submitted.job.key,
+            calibration_positions(kept.compiled, kept.validated.circuit_of),
+        ),
+        extrapolation=with_price(
+            connection,
+            processed.extrapolation,
+            kept.rung.target,
+            kept.submitted.job.key,
+            positions(kept.compiled, kept.validated.circuit_of),
+        ),
         verdict=processed.verdict,
         explanation=processed.explanation,
         error_budget=processed.error_budget,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
-from activities import guardrails, steps, twins
+from activities import calibrating, fold_rides, guardrails, steps, twins
 from activities.approval import approved_limits
 from activities.boundary import speaks_temporal
 from activities.changes_made import changes_on, compiled_with
@@ -23,6 +23,7 @@ from qurable.contracts.budgets import Payer
 from qurable.contracts.checks import TwinRide
 from qurable.contracts.executions import EarlierAnswer, IsaPub, ProblemTask, Submission, SubmissionKey
 from qurable.contracts.jobs import EstimateJob, SampleJob, SimulatorOptions, SolveJob, read_request
+from qurable.contracts.mitigation import ZeroNoise
 from qurable.contracts.pubs import EstimatePub, SamplePub, shots_for
 from qurable.contracts.reports import State
 from qurable.contracts.routes import MethodChoice, Route, Rung
@@ -54,6 +55,7 @@ class _Parts:
     kind: str
     seeds: Sequence[int] = ()
     twin: TwinRide | None = None
+    zne: ZeroNoise | None = None
 
     @property
     def noisy(self) -> bool:
@@ -112,7 +114,15 @@ class Submit:
         request = as_changed(read_request(await self._shelf.artifact(validated.request)), changes)
         kind, pubs = pubs_of(request)
         parts = _Parts(
-            rung, validated, compiled, pubs, request.simulator, kind, request.seeds, request.checks.twin
+            rung,
+            validated,
+            compiled,
+            pubs,
+            request.simulator,
+            kind,
+            request.seeds,
+            request.checks.twin,
+            request.mitigation.zne,
         )
         methods = self._methods(parts)
         if rung.target.solves_problems:
@@ -120,7 +130,7 @@ class Submit:
         elif rung.earlier is not None:
             submission = _submission_to_cache(call, parts, rung.earlier)
         else:
-            submission = _submission(call, parts, methods).model_copy(
+            submission = _submission(call, parts, methods, self._capacity_bytes).model_copy(
                 update={"ibm": request.ibm, "divided": divided(changes)}
             )
         if rung.target.paid:
@@ -130,7 +140,7 @@ class Submit:
                 project=request.project, user=request.user, budget=request.budget, approved=approved
             )
             submission = submission.model_copy(update={"payer": payer})
-            await database.read(guardrails.check, submission, compiled.circuits)
+            await database.read(guardrails.check, submission, (*compiled.circuits, *compiled.folded))
         if not rung.target.simulator:  # a simulator's intent and handle are one transaction
             await self._checkpoints.database.write(submissions.intend, submission.key)
         if rung.target.paid:
@@ -146,6 +156,7 @@ class Submit:
             noise=submission.noise,
             precision=parts.options.precision if parts.rung.target.simulator else "",
             changes=call.changes,
+            awaits=_awaited(compiled),
         )
         row = timed(steps.submit(call.rung, call.ordinal), Activity.SUBMIT, began, document)
         outcome = Outcome(brief(document), [row], [(State.SUBMITTED, now(), job.key.tag)])
@@ -179,10 +190,18 @@ class Submit:
 
 def brief(document: SubmittedDocument) -> Submitted:
     """What the workflow needs of it."""
-    return Submitted(job=document.job, small=document.small)
+    return Submitted(job=document.job, small=document.small, awaits=document.awaits)
 
 
-def _submission(call: StageCall, parts: _Parts, methods: Sequence[MethodChoice]) -> Submission:
+def _awaited(compiled: CompiledDocument) -> str:
+    """Key of the calibration that another job is measuring for this one."""
+    plan = compiled.calibrating
+    return plan.key if plan is not None and plan.awaited else ""
+
+
+def _submission(
+    call: StageCall, parts: _Parts, methods: Sequence[MethodChoice], capacity_bytes: int
+) -> Submission:
     pubs, bindings = [], 0
     for number, pub in enumerate(parts.pubs):
         own = parts.seeds[bindings : bindings + pub.bindings.size]
@@ -190,7 +209,11 @@ def _submission(call: StageCall, parts: _Parts, methods: Sequence[MethodChoice])
         made = _isa_pub(pub, parts.validated.circuit_of[number], seed, parts, methods)
         pubs.append(made.model_copy(update={"seeds": tuple(own)}))
         bindings += pub.bindings.size
-    pubs += twins.beside(parts.compiled, pubs, parts.validated.seed + STRIDE * bindings)
+    job_pubs = tuple(pubs)
+    pubs += twins.beside(parts.compiled, job_pubs, parts.validated.seed + STRIDE * bindings)
+    pubs += fold_rides.beside(parts.compiled, parts.validated.circuit_of, job_pubs)
+    capacity = capacity_bytes if parts.rung.target.simulator else None
+    pubs += calibrating.beside(parts.compiled, job_pubs, parts.options, capacity)
     return Submission(
         key=_key(call, parts),
         kind="sample" if parts.kind == "sample" else "estimate",
@@ -204,7 +227,10 @@ def _submission(call: StageCall, parts: _Parts, methods: Sequence[MethodChoice])
 
 
 def _key(call: StageCall, parts: _Parts) -> SubmissionKey:
-    question = logical_digest(parts.kind, parts.pubs, parts.validated, parts.twin)
+    question = logical_digest(parts.kind, parts.pubs, parts.validated, parts.twin, parts.zne)
+    plan = parts.compiled.calibrating
+    if plan is not None and plan.circuits:  # what is paid for is more than the question
+        question = digest(f"{question}\0calibration\0{plan.key}\0{plan.copies}\0{plan.shots}")
     return SubmissionKey(job_id=call.job_id, backend=parts.rung.name, digest=question, ordinal=call.ordinal)
 
 

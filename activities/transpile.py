@@ -13,9 +13,11 @@ from temporalio import activity
 
 from activities import preflight, steps, survival_gate, twins
 from activities.boundary import speaks_temporal
+from activities.calibrating import Calibrations
 from activities.changes_made import changes_on
 from activities.checkpoint import Checkpoints, Documents, Outcome, timed
 from activities.documents import CompiledCircuit, CompiledDocument, ValidatedDocument
+from activities.folding import Folding
 from activities.levels import is_noiseless, usual_level
 from activities.preflight import Preflights
 from activities.twins import Twins
@@ -65,6 +67,8 @@ class Transpile:
         self._pool = pool
         self._preflights = Preflights(checkpoints.database, shelf, pool)
         self._twins = Twins(shelf, pool)
+        self._folding = Folding(shelf, pool)
+        self._calibrations = Calibrations(checkpoints.database, shelf, pool)
         self._targets: dict[str, tuple[str, bytes]] = {}
         self._remembered: OrderedDict[str, tuple[CompiledCircuit, float]] = OrderedDict()
         self._under_way: dict[str, asyncio.Future[CompiledCircuit]] = {}
@@ -124,8 +128,18 @@ class Transpile:
             else ()
         )
         made = await self._twins.make(request, validated, rung, compiled)
-        document = CompiledDocument(circuits=tuple(compiled), preflight=found, twins=made)
-        isas = {circuit.isa for circuit in compiled} | {twin.isa for twin in twins.riding(document)}
+        folded, unfolded = await self._folding.make(request, validated, rung, compiled)
+        document = CompiledDocument(
+            circuits=tuple(compiled),
+            preflight=found,
+            twins=made,
+            folded=folded,
+            unfolded=unfolded,
+            calibrating=await self._calibrations.plan(call.job_id, request, rung, compiled),
+        )
+        isas = {circuit.isa for circuit in compiled} | {circuit.isa for circuit in folded}
+        isas |= {twin.isa for twin in twins.riding(document)}
+        isas.update(document.calibrating.circuits if document.calibrating else ())
         bodies = [await self._shelf.artifact(isa) for isa in isas]
 
         def keep(connection: Connection) -> None:

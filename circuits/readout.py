@@ -68,6 +68,11 @@ def readout_errors(document: TargetDocument, *, symmetric: bool = False) -> dict
     return found
 
 
+def usable(errors: Errors) -> dict[int, tuple[float, float]]:
+    """Readout errors without those that are 0.5 or more in the mean."""
+    return {qubit: (zero, one) for qubit, (zero, one) in errors.items() if (zero + one) / 2 < COIN}
+
+
 def refuse_unreadable(number: int, circuit: ParsedCircuit) -> None:
     """See that every bit of a circuit is read from one qubit, at the end, before anything is paid for.
 

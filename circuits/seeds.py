@@ -10,6 +10,10 @@ GROUP_STRIDE = 2**40
 """Between the groups of observables that one binding is measured in. Where Aer runs noisy trajectories, shot j has the
 seed of its run plus j: groups with neighbouring seeds would share all shots but one, and not be independent."""
 
+FOLD_STRIDE = 2**36
+"""Between the noise factors that one pub is run at, for the same reason: beyond any binding's seed, and ten of them before
+the next group's."""
+
 
 def seed_at(seed: int, seeds: Sequence[int], binding: int) -> int:
     """The seed of a binding: its own where each has one, else by the rule from the pub's."""

@@ -231,7 +231,8 @@ def _seconds(
             each = gpu_seconds(Load.of(traits, question.shots, question.terms))
         else:
             each = method_seconds(method, traits, work_of(canonical, wish, around.probes))
-        total += (question.bindings + question.twins * noisy) * each
+        folded = sum(question.factors) if noisy else 1.0
+        total += (question.bindings * folded + question.twins * noisy) * each
     return total
 
 
@@ -244,7 +245,7 @@ def _qpu_seconds(wish: Wish, rep_delay: float) -> tuple[Seconds, str]:
     least, alone, high = 0.0, [], 0.0
     added: dict[str, None] = {}
     for question in wish.questions.values():
-        length = _READING_SECONDS + question.traits.depth * _OPERATION_SECONDS
+        length = _READING_SECONDS + max(question.factors) * question.traits.depth * _OPERATION_SECONDS
         for shots, pubs in question.by_shots().items():
             more = suppression(wish.ibm, question.kind, shots, len(pubs))
             terms = max(1, question.terms)

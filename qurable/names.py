@@ -77,6 +77,7 @@ class Activity(StrEnum):
     SUBMIT = "submit"
     AWAIT_START = "await_start"
     AWAIT_DONE = "await_done"
+    AWAIT_CALIBRATION = "await_calibration"
     FETCH = "fetch"
     POST_PROCESS = "post_process"
     RECORD = "record"

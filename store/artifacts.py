@@ -1,4 +1,4 @@
-"""Circuits, ISA circuits, targets, requests, mitigated counts and matrices, kept under the SHA-256 of their bytes."""
+"""Circuits, ISA circuits, targets, requests, mitigated counts, calibrations and matrices, kept under the SHA-256 of their bytes."""
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
@@ -20,6 +20,7 @@ class ArtifactKind(StrEnum):
     TARGET = "target"
     SUBMISSION = "submission"
     MITIGATED = "mitigated"
+    CALIBRATION = "calibration"
     MATRIX = "matrix"
 
 

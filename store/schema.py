@@ -597,3 +597,21 @@ matrix_entries = Table(
     # A lower rung than asked for has answered: no other matrix takes it.
     Column("degraded", Boolean, nullable=False, default=False),
 )
+
+calibrations = Table(
+    "calibrations",
+    metadata,
+    # Of place, target and qubits.
+    Column("key", _HASH, primary_key=True),
+    Column("place", String(100), nullable=False),
+    Column("target", _HASH, nullable=False),
+    # Physical qubits, ascending, as a JSON list.
+    Column("qubits", Text, nullable=False),
+    # Artifact of what was measured last, and when; null until something was.
+    Column("measured", _HASH),
+    Column("measured_at", DateTime(timezone=True)),
+    # The job that measures it now, until then; null while none does.
+    Column("holder", String(80)),
+    Column("held_until", DateTime(timezone=True)),
+    Index("ix_calibrations_place_target", "place", "target"),
+)

@@ -55,6 +55,11 @@ class Deadline:
         left = self.left()
         return _LEAVE_BEHIND if left is None else max(_LEAST_SHARE, min(_LEAVE_BEHIND, left / 10))
 
+    def part(self, wished: timedelta) -> timedelta:
+        """So long, or half of what is left where that is less."""
+        left = self.left()
+        return wished if left is None else max(timedelta(0), min(wished, left / 2))
+
     async def ends_within(
         self, task: asyncio.Task[Any], left: timedelta, summary: str, *, quit_rung: bool = False
     ) -> bool:

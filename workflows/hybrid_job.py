@@ -25,6 +25,7 @@ from qurable.contracts.stages import (
     Accepted,
     ApprovalCall,
     Billed,
+    CalibrationCall,
     Compiled,
     FinishCall,
     Pace,
@@ -55,6 +56,9 @@ T = TypeVar("T")
 
 _RECORD_BY_DEADLINE = timedelta(seconds=30)
 
+_CALIBRATION = timedelta(minutes=10)
+"""How long an answer waits for a calibration that another job measures, where the job's deadline leaves it as long again."""
+
 _RESTORES = 3
 """How often a job begins again because the store has forgotten one of its stages."""
 
@@ -64,6 +68,7 @@ _GAP = "\u2003"
 _SHOWN_DURING: dict[str, State] = {
     Activity.AWAIT_START: State.QUEUED,
     Activity.AWAIT_DONE: State.RUNNING,
+    Activity.AWAIT_CALIBRATION: State.POST_PROCESSING,
     Activity.FETCH: State.POST_PROCESSING,
     Activity.POST_PROCESS: State.POST_PROCESSING,
     Activity.FINISH: State.POST_PROCESSING,
@@ -82,6 +87,7 @@ _AFTER: dict[str, str] = {
     Activity.SUBMIT: "await done",
     Activity.AWAIT_START: "await done",
     Activity.AWAIT_DONE: "fetch",
+    Activity.AWAIT_CALIBRATION: "fetch",
     Activity.FETCH: "post-process",
     Activity.POST_PROCESS: "record",
     Activity.FINISH: "the report",
@@ -402,6 +408,11 @@ class HybridJob:
 
     async def _finish(self, call: Any, submitted: Submitted, rung: Rung) -> RawValue:
         self._enter(State.POST_PROCESSING)
+        if submitted.awaits:
+            waiting = CalibrationCall(
+                call=call("await_calibration"), key=submitted.awaits, within=self._deadline.part(_CALIBRATION)
+            )
+            await self._during(Activity.AWAIT_CALIBRATION, stages.await_calibration(waiting, self._pace))
         after = self._head.hooks.after
 
         def finish(stage: str) -> FinishCall:

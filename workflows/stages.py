@@ -36,6 +36,7 @@ from qurable.contracts.stages import (
     AcceptCall,
     Accepted,
     ApprovalCall,
+    CalibrationCall,
     ChangeCall,
     Changed,
     Compiled,
@@ -288,6 +289,21 @@ async def await_done(
         heartbeat_timeout=pace.heartbeat,
         retry_policy=STEADY,
         cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    )
+
+
+async def await_calibration(call: CalibrationCall, pace: Pace) -> None:
+    """Wait for a calibration that another job measures, for a while."""
+    await _run(
+        Activity.AWAIT_CALIBRATION,
+        call,
+        returns=Waited,
+        task_queue=Queue.HARDWARE,
+        activity_id=call.call.step,
+        summary="wait for another job's calibration",
+        start_to_close_timeout=pace.stage,
+        heartbeat_timeout=pace.heartbeat,
+        retry_policy=STEADY,
     )
 
 

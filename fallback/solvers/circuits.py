@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from circuits.calibration_plan import runs_for
 from circuits.twin_rides import Ride
 from fallback.solvers.clifford import CliffordSolver
 from fallback.solvers.mps import MpsSolver
@@ -30,6 +31,8 @@ def questions_of(
     circuit_of: Sequence[int],
     options: SimulatorOptions,
     rides: Sequence[Ride] = (),
+    factors: Sequence[float] = (1.0,),
+    calibration_shots: int = 0,
 ) -> dict[str, CircuitQuestion]:
     """What a job asks of each of its circuits, by canonical hash.
 
@@ -40,6 +43,8 @@ def questions_of(
         circuit_of: For each pub, which of them.
         options: The caller's simulator options.
         rides: Twins of its circuits that run beside them.
+        factors: Noise factors that every circuit is run at, the first of them 1.
+        calibration_shots: Times that each qubit is prepared to measure its readout errors; 0 for none.
     """
     copies = {ride.circuit: ride.copies for ride in rides}
     asked: dict[str, CircuitQuestion] = {}
@@ -52,12 +57,25 @@ def questions_of(
             shots=max(map(shots_for, mine), default=0),
             bindings=sum(pub.bindings.size for pub in mine),
             twins=copies.get(at, 0),
+            factors=tuple(factors),
+            calibration=(0, 0) if at else _calibration(calibration_shots, pubs, circuits),
             terms=max(map(_terms, mine), default=0),
             quarter_turns=all(_quarter_turns(pub.bindings) for pub in mine),
             max_bond=options.max_bond,
             pubs=tuple((pub.bindings.size, shots_for(pub)) for pub in mine),
         )
     return asked
+
+
+def _calibration(
+    wanted: int, pubs: Sequence[SamplePub | EstimatePub], circuits: Sequence[ParsedCircuit]
+) -> tuple[int, int]:
+    """Runs and shots of a calibration of all that is read, at most: another job may have measured it."""
+    bits = sum(circuit.traits.measurements for circuit in circuits)
+    if not wanted or not bits:
+        return 0, 0
+    runs = runs_for(bits, wanted, max(map(shots_for, pubs), default=1), at_provider=True)
+    return runs.circuits * runs.copies, runs.shots
 
 
 def _terms(pub: SamplePub | EstimatePub) -> int:

@@ -60,6 +60,8 @@ class CircuitQuestion:
         shots: Most shots of a binding, or of a measured group; 0 where values without shots are asked.
         bindings: Sets of parameter values, over all pubs with this circuit.
         twins: Runs of a twin of the circuit beside these, each with the shots of the first pub, where there is noise.
+        factors: Noise factors that it is run at, each as often as the first, which is 1; where there is noise.
+        calibration: Runs, and shots of each, of circuits that measure readout errors beside these, where there is noise.
         terms: Pauli terms of the observables of one pub; 0 for sampling.
         pubs: Bindings and shots of each pub with this circuit; empty where there is one.
         quarter_turns: Whether every value that is bound is a multiple of a quarter turn.
@@ -76,14 +78,19 @@ class CircuitQuestion:
     quarter_turns: bool = True
     max_bond: int | None = None
     pubs: Sequence[tuple[int, int]] = ()
+    factors: Sequence[float] = (1.0,)
+    calibration: tuple[int, int] = (0, 0)
 
     def by_shots(self) -> Mapping[int, Sequence[int]]:
-        """Bindings of each pub, by the shots that it asks for; a twin is one more, with the shots of the first."""
+        """Bindings of each pub at every noise factor, by its shots; a twin is one more, with the shots of the first."""
         pubs: dict[int, list[int]] = {}
         for bindings, shots in self.pubs or [(self.bindings, self.shots)]:
-            pubs.setdefault(shots, []).append(bindings)
+            pubs.setdefault(shots, []).extend([bindings] * len(self.factors))
         if self.twins:
             pubs[next(iter(pubs))].append(self.twins)
+        runs, shots = self.calibration
+        if runs:
+            pubs.setdefault(shots, []).append(runs)
         return pubs
 
 

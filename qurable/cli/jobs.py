@@ -12,7 +12,7 @@ from qurable.cli.options import Wishes
 from qurable.contracts.base import explain
 from qurable.contracts.circuits import MAX_TEXT_BYTES, Circuit
 from qurable.contracts.jobs import parse_request
-from qurable.contracts.mitigation import READOUT
+from qurable.contracts.mitigation import READOUT, ZNE
 from qurable.contracts.problems import MAX_PROBLEM_TEXT, PROBLEM_KINDS
 from qurable.contracts.reports import State
 from qurable.errors import RequestRejected
@@ -86,9 +86,11 @@ def _options(wishes: Wishes) -> dict[str, Any]:
 
 
 def _mitigation(words: list[str]) -> dict[str, Any]:
-    """What is mitigated by its name, and options such as `max_age=12h`."""
-    options = named_options("--mitigation", [word for word in words if word != READOUT])
-    return {"readout": "reported", **options} if READOUT in words else options
+    """What is mitigated by its name, and options such as `max_age=12h` and `zne.extrapolator=exponential`."""
+    options = named_options("--mitigation", [word for word in words if word not in (READOUT, ZNE)])
+    if READOUT in words:
+        options = {"readout": "reported", **options}
+    return {"zne": {}, **options} if ZNE in words else options
 
 
 def _fallback(words: list[str]) -> dict[str, Any]:

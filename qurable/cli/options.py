@@ -87,8 +87,10 @@ Mitigation = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option(
         "--mitigation",
-        help="readout: correct counts for the readout errors that the device reports; max_age=12h bounds how old these may be; "
-        "may be repeated.",
+        help="readout: correct counts for the readout errors that the device reports; readout=measured for those that "
+        "calibration circuits measure there; max_age=12h bounds how old these may be; "
+        "zne: extrapolate estimates to zero noise, with zne.factors=[1,3,5], zne.extrapolator=linear, quadratic or exponential, "
+        "zne.folding=global or gates; may be repeated.",
     ),
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 3 where a lower rung than asked answered.")]

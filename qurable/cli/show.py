@@ -16,6 +16,7 @@ from qurable.client import Job
 from qurable.contracts.arrays import size_of
 from qurable.contracts.base import Contract
 from qurable.contracts.confidence import Confidence
+from qurable.contracts.extrapolation import ExtrapolatedValues
 from qurable.contracts.health import BackendHealth, BreakerState
 from qurable.contracts.problems import ProblemAnswer
 from qurable.contracts.reports import JobEvent, JobReport, JobStatus, JobSummary, ProviderRecord
@@ -164,9 +165,18 @@ def _values(number: int, result: EstimateResult) -> None:
     for element, (value, error) in enumerate(
         zip(result.evs.values[:_VALUES], result.stds.values, strict=False)
     ):
-        _out.print(f"  [{element}]  {value:+.6f} ± {error:.6f}" if error else f"  [{element}]  {value:+.9f}")
+        known = f"{value:+.6f} ± {error:.6f}" if error else f"{value:+.9f}"
+        _out.print(f"  [{element}]  {known}{_at_zero_noise(result.extrapolated, element)}")
     if len(result.evs.values) > _VALUES:
         _out.print(f"  ... {len(result.evs.values) - _VALUES} more values, see --json")
+
+
+def _at_zero_noise(found: ExtrapolatedValues | None, element: int) -> str:
+    if found is None:
+        return ""
+    if element in found.worthless:
+        return "  stands as it was measured"
+    return f"  at zero noise {found.evs.values[element]:+.6f} ± {found.stds.values[element]:.6f}"
 
 
 def _facts(found: JobReport) -> None:
@@ -186,6 +196,8 @@ def _facts(found: JobReport) -> None:
         _out.print(f"twin     {_twin_line(twin)}")
     if found.mitigation is not None:
         _out.print(f"readout  {found.mitigation}")
+    if found.extrapolation is not None:
+        _out.print(f"noise    {found.extrapolation}")
     _out.print(
         f"times    compile {times.compile:.3f} s, queue {times.queue:.3f} s, run {times.run:.3f} s, post-processing "
         f"{times.post_processing:.3f} s, in all {times.total:.3f} s"

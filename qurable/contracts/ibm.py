@@ -141,3 +141,10 @@ class IbmOptions(Contract):
                 "be able to read it again; leave `private` out"
             )
         return private
+
+    @property
+    def extrapolates(self) -> bool:
+        """Whether IBM takes gate noise out of estimates, by extrapolation or by cancellation."""
+        resilience = self.resilience or Resilience()
+        zne = self.resilience_level == 2 if resilience.zne_mitigation is None else resilience.zne_mitigation
+        return zne or resilience.pec_mitigation

@@ -200,6 +200,28 @@ class _Job(Contract):
             raise ValueError(f"mitigation.readout corrects counts, and this is a job to {kind}: {way_out}")
         return self
 
+    @model_validator(mode="after")
+    def _values_to_extrapolate(self) -> Self:
+        if self.mitigation.zne is None:
+            return self
+        kind = getattr(self, "kind", "sample")
+        if kind != "estimate":
+            raise ValueError(
+                f"mitigation.zne extrapolates expectation values, and this is a job to {kind}: estimate observables instead"
+            )
+        exact = [number for number, pub in enumerate(getattr(self, "pubs", ())) if pub.precision == 0]
+        if exact:
+            raise ValueError(
+                f"mitigation.zne extrapolates what noisy places measure, and pubs {exact[:10]} ask for exact values: give shots or a "
+                "precision"
+            )
+        if self.ibm.extrapolates:
+            raise ValueError(
+                "mitigation.zne and IBM's own zero-noise extrapolation or error cancellation would both take the same noise away: leave "
+                "one out (ibm.resilience_level at most 1, and neither resilience.zne_mitigation nor resilience.pec_mitigation)"
+            )
+        return self
+
     @property
     def job_id(self) -> str:
         """The job's id: unique for ever per project and idempotency key, and free of user text."""

@@ -15,6 +15,7 @@ from qurable.contracts.confidence import Confidence, Survival
 from qurable.contracts.errors import ErrorDocument
 from qurable.contracts.executions import EarlierAnswer, Incident, Phase, Seconds
 from qurable.contracts.explanations import Contender, ErrorBudget, Explanation
+from qurable.contracts.extrapolation import ExtrapolationRecord
 from qurable.contracts.mitigation import MitigationRecord
 from qurable.contracts.problems import ProblemAnswer
 from qurable.contracts.results import PubResult, readable, to_primitive_result
@@ -253,6 +254,7 @@ class JobReport(Contract):
         answer: In the problem's terms, where the job carried a problem.
         confidence: How far it can be trusted, per pub; empty where the place that answered does not say.
         mitigation: How the counts were mitigated, or why not; None, and not said in documents, where nobody asked for it.
+        extrapolation: How values were extrapolated to zero noise, or why not; None, and not said, where nobody asked for it.
         twins: What rode along to measure how far it can be trusted, and at what cost; its records of confidence are with the others.
         verdict: What was made of the answer, and by which rule; None where an older worker answered, or nobody did.
         explanation: How it came about, in plain sentences.
@@ -294,6 +296,7 @@ class JobReport(Contract):
     answer: ProblemAnswer | None = None
     confidence: tuple[Confidence, ...] = ()
     mitigation: MitigationRecord | None = Field(default=None, exclude_if=lambda value: value is None)
+    extrapolation: ExtrapolationRecord | None = Field(default=None, exclude_if=lambda value: value is None)
     twins: tuple[TwinRecord, ...] = Field(default=(), exclude_if=operator.not_)
     verdict: Verdict | None = None
     explanation: Explanation | None = None

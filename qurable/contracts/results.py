@@ -10,6 +10,7 @@ from pydantic import Field, TypeAdapter
 
 from qurable.contracts.arrays import BitArrays, FloatArray, size_of
 from qurable.contracts.base import Contract
+from qurable.contracts.extrapolation import ExtrapolatedValues
 from qurable.contracts.mitigation import QuasiDistributions
 
 if TYPE_CHECKING:
@@ -118,6 +119,8 @@ class EstimateResult(Contract):
         shots: Per measured group, 0 where the value was computed without shots.
         target_precision: What was asked, None where shots were.
         metadata: The circuit's own metadata.
+        extrapolated: The values at zero noise; None, and not said in documents, where nobody asked for them or none were
+            made.
     """
 
     kind: Literal["estimate"] = "estimate"
@@ -128,6 +131,7 @@ class EstimateResult(Contract):
     shots: int = 0
     target_precision: float | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
+    extrapolated: ExtrapolatedValues | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 PubResult = Annotated[SampleResult | EstimateResult, Field(discriminator="kind")]
@@ -165,6 +169,8 @@ def to_primitive_result(results: tuple[SampleResult | EstimateResult, ...]) -> "
                 "error_origin": str(result.error_origin),
                 "circuit_metadata": dict(result.metadata),
             }
+            if result.extrapolated is not None:
+                metadata["extrapolated"] = result.extrapolated.model_dump()
             pubs.append(PubResult(data, metadata=metadata))
     return PrimitiveResult(pubs, metadata={"version": 2})
 

@@ -198,10 +198,26 @@ class Submitted(Contract):
     Attributes:
         job: How to find it.
         small: Whether its result is small enough for the last stages to be one.
+        awaits: Key of a calibration that another job is measuring for it; empty for none.
     """
 
     job: JobRef
     small: bool
+    awaits: str = ""
+
+
+class CalibrationCall(Contract):
+    """Wait for a calibration that another job measures.
+
+    Attributes:
+        call: The stage.
+        key: Of the calibration.
+        within: After so long the job goes on without it.
+    """
+
+    call: StageCall
+    key: str
+    within: timedelta
 
 
 class WaitCall(Contract):

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from activities import mitigating
+from activities.calibrating import Calibrations
 from activities.mitigating import Mitigating, refuse_impossible
 from isolation.pool import ChildPool
 from qurable.contracts.arrays import BitArrays
@@ -47,6 +48,13 @@ class _Pool:
         raise self._failure
 
 
+class _Calibrations:
+    """Has none, and says why."""
+
+    async def find(self, *_: Any) -> str:
+        return "its circuits did not come back whole"
+
+
 def _held(kind: AnswerKind, calibrated: datetime | None, **rung: Any) -> Any:
     target = TargetSnapshot(name="a_device", answer_kind=kind, calibrated=calibrated)
     dress = SimpleNamespace(registers=())
@@ -65,19 +73,23 @@ async def _why_not(
     errors: tuple[float | None, ...] = (0.1, 0.1),
     calibrated: datetime | None = None,
     max_age: timedelta | None = None,
+    wish: dict[str, Any] | None = None,
+    instead: tuple[str, ...] = (),
     **rung: Any,
 ) -> str:
     stage = Mitigating(
         cast("StoreShelf", _Shelf(errors)),
         cast("ChildPool", _Pool(failure or InternalError("nobody asks for this"))),
+        cast("Calibrations", _Calibrations()),
     )
-    request = sample(BELL, mitigation=Mitigation(readout="reported", max_age=max_age))
-    done = await stage.mitigate(request, _held(kind, calibrated, **rung), [_RESULT])
+    asked = Mitigation.model_validate({"readout": "reported", "max_age": max_age} | (wish or {}))
+    request = sample(BELL, mitigation=asked)
+    done = await stage.mitigate("job", request, _held(kind, calibrated, **rung), [_RESULT])
 
     assert done.results == [_RESULT]
     assert done.kept == ""
     assert done.record is not None
-    assert done.warnings == (f"the counts were not mitigated: {done.record.skipped}",)
+    assert done.warnings == (*instead, f"the counts were not mitigated: {done.record.skipped}")
     return done.record.skipped
 
 
@@ -112,6 +124,20 @@ async def test_counts_stay_where_there_is_nothing_to_correct_them_by() -> None:
     )
     assert "nobody asks" in await _why_not(calibrated=yesterday, max_age=2 * day)
     assert "an earlier job" in await _why_not(earlier=object())
+
+
+async def test_without_a_measured_calibration_the_reported_one_stands_in_by_rule() -> None:
+    """Or nothing is corrected, where the job says so; what is old by its own word is not used either."""
+    because = "no measured calibration could be had: its circuits did not come back whole"
+    stands_in = (f"{because}; the reported one stands in",)
+    yesterday, hour = datetime.now(UTC) - timedelta(days=1), timedelta(hours=1)
+    measured = {"readout": "measured"}
+
+    assert await _why_not(wish={**measured, "otherwise": "skip"}) == because
+    assert "nobody asks" in await _why_not(wish=measured, instead=stands_in)
+    assert "24.0 h old" in await _why_not(
+        wish=measured, max_age=hour, calibrated=yesterday, instead=stands_in
+    )
 
 
 async def test_without_the_library_the_option_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

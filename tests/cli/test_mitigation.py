@@ -26,8 +26,8 @@ def test_readout_is_asked_for_by_its_name(tmp_path: Path) -> None:
     assert job.mitigation.max_age is not None
     assert job.mitigation.max_age.total_seconds() == 12 * 3600
     assert read_job(file, Wishes()).mitigation.readout == "none"
-    with pytest.raises(RequestRejected, match="'zne' is not name=value"):
-        read_job(file, Wishes(mitigation=["zne"]))
+    with pytest.raises(RequestRejected, match="'pec' is not name=value"):
+        read_job(file, Wishes(mitigation=["pec"]))
 
 
 def test_weights_stand_beside_the_counts(capsys: pytest.CaptureFixture[str]) -> None:
