@@ -19,6 +19,9 @@ from activities.approval import Approve
 from activities.batches import Batches
 from activities.change import DecideChange
 from activities.checkpoint import Checkpoints, Failpoint, Journal, NoJournal, no_failpoint
+from activities.cut_plans import CutPlans
+from activities.cut_reports import CutReports
+from activities.cut_runs import CutRuns
 from activities.entanglement import Probing
 from activities.fetch import Fetch
 from activities.finish import Finish
@@ -74,6 +77,7 @@ from store.database import Database
 from store.ledger import StoreLedger
 from store.shelf import StoreShelf
 from workflows.batch import Batch
+from workflows.cut import Cut
 from workflows.hybrid_job import HybridJob
 from workflows.read_store import ReadStore
 from workflows.reconciler import Reconciler
@@ -85,6 +89,7 @@ from workflows.variational import Variational
 
 WORKFLOWS = (
     Batch,
+    Cut,
     HybridJob,
     ReadStore,
     Reconciler,
@@ -236,6 +241,12 @@ def _activities(
     withdraw = Withdraw(checkpoints, registry)
     shadows = Shadows(checkpoints, shelf, registry, compiling)
     batching = Batches(database, shelf, compiling, client, checkpoints.failpoint)
+    preview = Preview(validate, plan_route)
+    cut_plans = CutPlans(
+        database, shelf, compiling, registry, settings.source_limits, preview, checkpoints.failpoint
+    )
+    cut_runs = CutRuns(database, shelf, client, checkpoints.failpoint)
+    cut_reports = CutReports(database, shelf, compiling, checkpoints.failpoint)
     fires = Fires(database, shelf, settings.exports_folder, search_attributes=search_attributes)
     iterations = Iterations(
         database,
@@ -247,9 +258,7 @@ def _activities(
         settings.heartbeat,
     )
     loop_reports = LoopReports(database, engine.pool)
-    reading = ReadStoreActivity(
-        database, shelf, registry, Preview(validate, plan_route), watch, checkpoints.failpoint
-    )
+    reading = ReadStoreActivity(database, shelf, registry, preview, watch, checkpoints.failpoint)
     patience = Patience(grace=settings.reconcile_grace, settling=_rules(settings).settling)
     places = Places(registry.get, registry.payers)
     reconcile = Reconcile(database, TemporalOwners(client), places, patience)
@@ -278,7 +287,14 @@ def _activities(
             shadows.plan_shadow,
             shadows.compare_shadow,
         ),
-        Queue.COMPILE: (iterations.begin_loop, validate.validate, plan_route.plan_route, transpile.transpile),
+        Queue.COMPILE: (
+            iterations.begin_loop,
+            validate.validate,
+            plan_route.plan_route,
+            transpile.transpile,
+            cut_plans.plan_cut,
+            cut_reports.end_cut,
+        ),
         Queue.SIM: (waiting.await_done, iterations.iterate, loop_reports.end_loop),
         Queue.CLASSICAL: (waiting.await_done,),
         Queue.GPU: (waiting.await_done,),
@@ -293,6 +309,8 @@ def _activities(
             reconcile.reconcile,
             batching.advance,
             batching.cancel,
+            cut_runs.run_fragments,
+            cut_runs.cancel_fragments,
         ),
     }
 

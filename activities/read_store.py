@@ -14,6 +14,7 @@ from backends.registry import Registry, not_here
 from qurable.contracts.approvals import Approvals
 from qurable.contracts.batches import BatchReport, BatchStatus, ItemPage
 from qurable.contracts.budgets import Budgets
+from qurable.contracts.cutting import CutReport
 from qurable.contracts.optimisations import Evaluation, OptimisationReport
 from qurable.contracts.reports import JobEvent, JobReport, JobSummary
 from qurable.contracts.results import Results
@@ -24,7 +25,7 @@ from qurable.contracts.targets import AnswerKind, TargetSnapshot
 from qurable.contracts.why import Why
 from qurable.errors import JobNotFound, RequestRejected, TargetUnavailable
 from qurable.names import Activity
-from store import approvals, catalogue, jobs, optimisations, rollout, standings
+from store import approvals, catalogue, cuttings, jobs, optimisations, rollout, standings
 from store.database import Database
 from store.shelf import StoreShelf
 
@@ -67,6 +68,7 @@ class ReadStore:
         | BatchStatus
         | BatchReport
         | ItemPage
+        | CutReport
         | OptimisationReport
         | tuple[Evaluation, ...]
         | Why
@@ -102,6 +104,8 @@ class ReadStore:
                 )
             case "batch_report":
                 return await batch_items.report(self._database, request.job_id)
+            case "cut":
+                return await self._cut(request.job_id)
             case "loop":
                 return await self._loop(request.job_id)
             case "evaluations":
@@ -125,6 +129,12 @@ class ReadStore:
                 return await self._preview.route(request.request)
             case "route":
                 raise RequestRejected("a route is planned for a job: give `request`")
+
+    async def _cut(self, cut_id: str) -> CutReport:
+        held = await self._database.read(cuttings.find, cut_id)
+        if held is None or held.report is None:
+            raise JobNotFound(f"the store has no cut {cut_id!r} that has ended")
+        return held.report
 
     async def _loop(self, loop_id: str) -> OptimisationReport:
         report = await self._database.read(optimisations.find_report, loop_id)

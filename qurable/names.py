@@ -7,6 +7,7 @@ the workflows and a line in the changelog.
 from enum import StrEnum
 
 BATCH = "Batch"
+CUT = "Cut"
 HYBRID_JOB = "HybridJob"
 READ_STORE = "ReadStore"
 RECONCILE = "Reconciler"
@@ -83,6 +84,10 @@ class Activity(StrEnum):
     BATCH_ADVANCE = "batch_advance"
     BATCH_CANCEL = "batch_cancel"
     BATCH_END = "batch_end"
+    PLAN_CUT = "plan_cut"
+    RUN_FRAGMENTS = "run_fragments"
+    CANCEL_FRAGMENTS = "cancel_fragments"
+    END_CUT = "end_cut"
     READ_STORE = "read_store"
     RECONCILE = "reconcile"
     SET_BUDGET = "set_budget"

@@ -15,6 +15,7 @@ from qurable.cli.approve import approve
 from qurable.cli.batch import batch
 from qurable.cli.budget import budget
 from qurable.cli.command import with_service
+from qurable.cli.cut import cut
 from qurable.cli.optimize import loop, optimize
 from qurable.cli.options import File, JobId, Json, Shots, Strict, Wishes, with_wishes
 from qurable.cli.rollout import rollout
@@ -82,6 +83,11 @@ def submit(file: File, wishes: Wishes, json: Json = False) -> None:
 
 
 app.command(epilog="example: qurable batch jobs.jsonl --follow")(batch)
+
+
+app.command(
+    epilog="example: qurable cut wide.qasm --observable ZZZZZZZZZZ --backend fake_manila --max-overhead 300 --price"
+)(cut)
 
 
 app.command(epilog="example: qurable route bell.qasm --backend ibm:torino --shots 4000")(route)

@@ -258,9 +258,9 @@ class ReadRequest(Contract):
     """A question to the store, answered by a short workflow.
 
     Attributes:
-        what: loop (its report), evaluations (of a loop), batch, batch_items (those that have ended), batch_report, report, why, results (of finished pubs), events,
+        what: cut (its report), loop (its report), evaluations (of a loop), batch, batch_items (those that have ended), batch_report, report, why, results (of finished pubs), events,
             jobs, backends, budgets, approvals, rollout, or route.
-        job_id: For the first seven; of the batch for the first three.
+        job_id: For the first eight: of a cut, a loop, a batch or a job.
         project: For jobs: of this project alone.
         states: For jobs: in one of these states alone.
         limit: For jobs and items: at most so many.
@@ -284,6 +284,7 @@ class ReadRequest(Contract):
         "batch_report",
         "loop",
         "evaluations",
+        "cut",
     ]
     job_id: str = ""
     project: str | None = None
