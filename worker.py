@@ -22,6 +22,9 @@ from activities.batches import Batches
 from activities.change import DecideChange
 from activities.checkpoint import Checkpoints, Failpoint, Journal, NoJournal, no_failpoint
 from activities.comparisons import Comparisons
+from activities.cut_plans import CutPlans
+from activities.cut_reports import CutReports
+from activities.cut_runs import CutRuns
 from activities.entanglement import Probing
 from activities.fetch import Fetch
 from activities.finish import Finish
@@ -81,6 +84,7 @@ from store.ledger import StoreLedger
 from store.shelf import StoreShelf
 from workflows.batch import Batch
 from workflows.comparison import Comparison
+from workflows.cut import Cut
 from workflows.hybrid_job import HybridJob
 from workflows.matrix import Matrix
 from workflows.read_store import ReadStore
@@ -94,6 +98,7 @@ from workflows.variational import Variational
 WORKFLOWS = (
     Batch,
     Comparison,
+    Cut,
     HybridJob,
     Matrix,
     ReadStore,
@@ -250,6 +255,12 @@ def _activities(
     batching = Batches(
         database, shelf, BatchLines(compiling, settings.source_limits), client, checkpoints.failpoint
     )
+    preview = Preview(validate, plan_route)
+    cut_plans = CutPlans(
+        database, shelf, compiling, registry, settings.source_limits, preview, checkpoints.failpoint
+    )
+    cut_runs = CutRuns(database, shelf, client, checkpoints.failpoint)
+    cut_reports = CutReports(database, shelf, compiling, checkpoints.failpoint)
     fires = Fires(database, shelf, settings.exports_folder, search_attributes=search_attributes)
     comparing = Comparisons(
         database, shelf, registry, compiling, checkpoints.failpoint, search_attributes=search_attributes
@@ -267,9 +278,7 @@ def _activities(
     matrices = Matrices(database, shelf, compiling, client, settings.source_limits, checkpoints.failpoint)
     loop_turns = LoopTurns(database, shelf, engine.pool)
     loop_reports = LoopReports(database, shelf, engine.pool)
-    reading = ReadStoreActivity(
-        database, shelf, registry, Preview(validate, plan_route), watch, checkpoints.failpoint
-    )
+    reading = ReadStoreActivity(database, shelf, registry, preview, watch, checkpoints.failpoint)
     patience = Patience(grace=settings.reconcile_grace, settling=_rules(settings).settling)
     places = Places(registry.get, registry.payers)
     reconcile = Reconcile(database, TemporalOwners(client), places, patience)
@@ -306,6 +315,8 @@ def _activities(
             iterations.begin_loop,
             matrices.begin,
             matrices.end,
+            cut_plans.plan_cut,
+            cut_reports.end_cut,
             validate.validate,
             plan_route.plan_route,
             transpile.transpile,
@@ -334,6 +345,8 @@ def _activities(
             batching.cancel,
             matrices.advance,
             matrices.cancel,
+            cut_runs.run_fragments,
+            cut_runs.cancel_fragments,
         ),
     }
 

@@ -16,6 +16,7 @@ from qurable.contracts.approvals import Approvals
 from qurable.contracts.batches import BatchReport, BatchStatus, ItemPage
 from qurable.contracts.budgets import Budgets
 from qurable.contracts.comparisons import ComparisonReport
+from qurable.contracts.cutting import CutReport
 from qurable.contracts.matrices import MatrixBody, MatrixReport, MatrixStatus
 from qurable.contracts.optimisations import Evaluation, OptimisationReport
 from qurable.contracts.reports import JobEvent, JobReport, JobSummary
@@ -27,7 +28,7 @@ from qurable.contracts.targets import AnswerKind, TargetSnapshot
 from qurable.contracts.why import Why
 from qurable.errors import JobNotFound, RequestRejected, TargetUnavailable
 from qurable.names import Activity
-from store import approvals, catalogue, comparisons, jobs, optimisations, rollout, standings
+from store import approvals, catalogue, comparisons, cuttings, jobs, optimisations, rollout, standings
 from store.database import Database
 from store.shelf import StoreShelf
 
@@ -70,6 +71,7 @@ class ReadStore:
         | BatchStatus
         | BatchReport
         | ItemPage
+        | CutReport
         | OptimisationReport
         | ComparisonReport
         | MatrixStatus
@@ -109,6 +111,8 @@ class ReadStore:
                 )
             case "batch_report":
                 return await batch_items.report(self._database, request.job_id)
+            case "cut":
+                return await self._cut(request.job_id)
             case "loop":
                 return await self._loop(request.job_id)
             case "comparison":
@@ -140,6 +144,12 @@ class ReadStore:
                 return await self._preview.route(request.request)
             case "route":
                 raise RequestRejected("a route is planned for a job: give `request`")
+
+    async def _cut(self, cut_id: str) -> CutReport:
+        held = await self._database.read(cuttings.find, cut_id)
+        if held is None or held.report is None:
+            raise JobNotFound(f"the store has no cut {cut_id!r} that has ended")
+        return held.report
 
     async def _loop(self, loop_id: str) -> OptimisationReport:
         report = await self._database.read(optimisations.find_report, loop_id)

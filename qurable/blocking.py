@@ -15,6 +15,7 @@ from qurable.contracts.approvals import Approvals, Decision
 from qurable.contracts.batches import BatchReport, BatchStatus, ItemReport
 from qurable.contracts.budgets import BudgetChange, Budgets
 from qurable.contracts.comparisons import ComparisonReport
+from qurable.contracts.cutting import CutPrice, CutReport, CutStatus
 from qurable.contracts.matrices import MatrixReport
 from qurable.contracts.reports import JobEvent, JobReport, JobStatus, JobSummary, State
 from qurable.contracts.results import Results
@@ -104,6 +105,34 @@ class BlockingQurable:
     def cancel(self, job_id: str) -> None:
         """Cancel a job; see `Qurable.cancel`."""
         self._wait(self._client.cancel(job_id))
+
+    def cut(self, work: Any, **options: Any) -> CutReport:
+        """Estimate a circuit in fragments and wait for the report; see `Qurable.cut`."""
+        return self.cut_report(self.start_cut(work, **options))
+
+    def start_cut(self, work: Any, **options: Any) -> str:
+        """Start a cut and give back its id; see `Qurable.cut`."""
+        return self._wait(self._client.cut(work, **options)).id
+
+    def price_cut(self, work: Any, **options: Any) -> CutPrice:
+        """What a cut would take; see `Qurable.price_cut`."""
+        return self._wait(self._client.price_cut(work, **options))
+
+    def cut_status(self, cut_id: str) -> CutStatus:
+        """Where a cut stands."""
+        return self._wait(self._client.attach_cut(cut_id).status())
+
+    def cut_report(self, cut_id: str, *, wait: timedelta | None = None) -> CutReport:
+        """The report of a cut; see `qurable.cutting.Cut.report`."""
+        return self._wait(self._client.attach_cut(cut_id).report(wait=wait))
+
+    def run_cut_again(self, cut_id: str) -> CutReport:
+        """Run what has no answer of a cut again, and wait for the report; see `Qurable.run_cut_again`."""
+        return self.cut_report(self._wait(self._client.run_cut_again(cut_id)).id)
+
+    def cancel_cut(self, cut_id: str) -> None:
+        """Cancel a cut and the jobs of its fragments."""
+        self._wait(self._client.attach_cut(cut_id).cancel())
 
     def batch(self, work: Any, **options: Any) -> str:
         """Start any number of jobs as one and give back the batch's id; see `Qurable.batch`."""

@@ -21,6 +21,7 @@ from qurable.contracts.base import Contract
 from qurable.contracts.batches import OnError
 from qurable.contracts.budgets import BudgetChange, Budgets
 from qurable.contracts.comparisons import Comparison as ComparisonRequest
+from qurable.contracts.cutting import CutPrice
 from qurable.contracts.jobs import JobHead
 from qurable.contracts.reports import JobEvent, JobReport, JobStatus, JobSummary, State
 from qurable.contracts.results import Results
@@ -29,6 +30,7 @@ from qurable.contracts.routes import Route
 from qurable.contracts.stages import ReadRequest
 from qurable.contracts.targets import TargetSnapshot
 from qurable.contracts.why import Why
+from qurable.cutting import Cut, as_cut, price_cut, run_cut_again, start_cut
 from qurable.deciding import as_decision, decide
 from qurable.endings import document_of, ended, from_error, lacks_attributes, unreachable
 from qurable.errors import DecisionRefused, KeyReused, NoWorker, from_document
@@ -182,6 +184,47 @@ class Qurable:
     def attach_batch(self, batch_id: str) -> Batch:
         """A batch by its id, whoever started it."""
         return Batch(batch_id, self.temporal, self._read)
+
+    async def cut(self, work: Any, **options: Any) -> Cut:
+        """Estimate a circuit in fragments, or find the cut that its key already started.
+
+        It is cut where it is wider than `cut["qubits"]` or, without that, than the backend; it runs whole where it is not.
+
+        Args:
+            work: A pub as Qiskit's estimator takes it, `(circuit, observables, values, precision)`, or an estimation job of one.
+            **options: `cut` (fields of `CutOptions`: `qubits`, `max_overhead`, ...), `marginals`, `shots` of each experiment in the
+                place of `precision`, and other fields of `EstimateJob`: `backend`, `seed`, `key`, ...
+
+        Raises:
+            RequestRejected: Naming the field; sampling is refused with the reason.
+            KeyReused: The key belongs to a cut with another body.
+            ServiceUnreachable: Temporal does not answer.
+        """
+        return await start_cut(self.temporal, self._read, as_cut(work, **options))
+
+    async def price_cut(self, work: Any, **options: Any) -> CutPrice:
+        """What a cut would take: where it cuts, its sampling overhead, experiments, shots, QPU time; nothing is run or kept.
+
+        Arguments are those of `cut`.
+
+        Raises:
+            RequestRejected: Naming the field.
+            JobFailed: It cannot be cut so; `.error` says why.
+        """
+        return await price_cut(self.temporal, as_cut(work, **options))
+
+    def attach_cut(self, cut_id: str) -> Cut:
+        """A cut by its id, whoever started it."""
+        return Cut(cut_id, self.temporal, self._read)
+
+    async def run_cut_again(self, cut_id: str) -> Cut:
+        """Run the fragments without an answer of a cut that has ended; one that runs goes on.
+
+        Raises:
+            JobNotFound: It is no cut's id.
+            ServiceUnreachable: Temporal does not answer.
+        """
+        return await run_cut_again(self.temporal, self._read, cut_id)
 
     async def optimise(self, work: Any, ansatz: Any, **options: Any) -> Loop:
         """Start a variational loop, or find the one that its key already started.

@@ -7,6 +7,7 @@ HybridError
 │   ├── UnknownBackend         no backend of that name; near names are suggested
 │   ├── JobTooLarge            it can never fit; the sizes are in the message
 │   ├── SurvivalTooLow         compiled for the device, the circuit would answer with noise
+│   ├── CutTooDear             cuts would take more sampling than is allowed
 │   ├── PreflightRefused       simulated beforehand, the circuit says nothing worth paying for
 │   ├── GuardrailBroken        the project may not send such a job to a place that costs money
 │   ├── ShadowRefused          a job's shadow may not run where its rule wants it
@@ -28,6 +29,7 @@ HybridError
 │   ├── BackendNotInstalled    a piece it needs is missing here; next rung at once
 │   └── EarlierAnswerGone      the cache no longer has the answer, or it is too old by now; next rung at once
 ├── ExecutionFailed            the run itself went wrong
+│   ├── FragmentFailed         a fragment of a cut circuit has no answer; it can be run again alone
 │   ├── OptimisationFailed     a loop's objective is no number, or its optimiser diverged
 │   ├── OutOfMemory            it needed more memory than it was granted
 │   ├── OutOfTime              it ran into its time limit
@@ -123,6 +125,10 @@ class JobTooLarge(RequestRejected):
     """The job can never fit into what this place has."""
 
     retry_changed, next_rung = True, True
+
+
+class CutTooDear(RequestRejected):
+    """The cuts that bring a circuit to the asked width have more sampling overhead than is allowed."""
 
 
 class SurvivalTooLow(RequestRejected):
@@ -244,6 +250,12 @@ class ExecutionFailed(HybridError):
     """The run was started and failed."""
 
     next_rung = True
+
+
+class FragmentFailed(ExecutionFailed):
+    """A fragment of a cut circuit has no answer; those that have one are kept."""
+
+    next_rung = False
 
 
 class OptimisationFailed(ExecutionFailed):

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 BATCH = "Batch"
 COMPARISON = "Comparison"
+CUT = "Cut"
 HYBRID_JOB = "HybridJob"
 MATRIX = "Matrix"
 READ_STORE = "ReadStore"
@@ -88,6 +89,10 @@ class Activity(StrEnum):
     BATCH_ADVANCE = "batch_advance"
     BATCH_CANCEL = "batch_cancel"
     BATCH_END = "batch_end"
+    PLAN_CUT = "plan_cut"
+    RUN_FRAGMENTS = "run_fragments"
+    CANCEL_FRAGMENTS = "cancel_fragments"
+    END_CUT = "end_cut"
     READ_STORE = "read_store"
     RECONCILE = "reconcile"
     SET_BUDGET = "set_budget"

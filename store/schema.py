@@ -16,7 +16,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0015"
+REVISION = "0016"
 """The migration these tables stand for; a test compares it with the newest one."""
 
 metadata = MetaData(
@@ -614,4 +614,24 @@ calibrations = Table(
     Column("holder", String(80)),
     Column("held_until", DateTime(timezone=True)),
     Index("ix_calibrations_place_target", "place", "target"),
+)
+
+cuttings = Table(
+    "cuttings",
+    metadata,
+    Column("id", String(80), primary_key=True),
+    Column("project", String(40), nullable=False),
+    Column("body_hash", _HASH, nullable=False),
+    # First run id of the execution that runs the cut; another one starts no more jobs.
+    Column("owner", String(80), nullable=False),
+    Column("state", String(24), nullable=False),
+    # What is run and how it is put together, as deflated JSON.
+    Column("plan", LargeBinary, nullable=False),
+    # Deflated JSON; null until it ends, and that of the run before while what failed runs again.
+    Column("report", LargeBinary),
+    Column("began_at", DateTime(timezone=True), nullable=False),
+    Column("ended_at", DateTime(timezone=True)),
+    # First run id of the execution that wrote the report.
+    Column("ended_by", String(80), nullable=False),
+    Index("ix_cuttings_project_began", "project", "began_at"),
 )

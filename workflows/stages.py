@@ -23,6 +23,15 @@ from qurable.contracts.comparisons import (
     Judged,
     Leg,
 )
+from qurable.contracts.cutting import (
+    CutCall,
+    CutHead,
+    CutPlanned,
+    CutReport,
+    EndCut,
+    FragmentEnds,
+    FragmentsCall,
+)
 from qurable.contracts.executions import JobRef
 from qurable.contracts.fires import Due, DueCall, DueJob, FireReport, TallyCall
 from qurable.contracts.jobs import Hook, Limits
@@ -72,6 +81,10 @@ _UNDO = timedelta(hours=24)
 
 _FETCH_AT_LAST = timedelta(days=7)
 """A result that is paid for is asked for again for as long as this, while its place does not answer."""
+
+
+_PLAN_CUT = timedelta(minutes=20)
+"""The search for cuts, making the experiments, and what they are expected to take, each bounded by itself."""
 
 _LEAVE = timedelta(minutes=10)
 
@@ -445,6 +458,69 @@ async def batch_end(call: BatchCall) -> BatchReport:
         activity_id="batch_end",
         summary="the sum",
         start_to_close_timeout=_FIRST.stage,
+        heartbeat_timeout=_FIRST.heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def plan_cut(head: CutHead, call: CutCall, body: RawValue) -> CutPlanned:
+    """Find cuts, make the fragments' jobs, say what all that takes."""
+    return await _run(
+        Activity.PLAN_CUT,
+        head,
+        call,
+        body,
+        returns=CutPlanned,
+        task_queue=Queue.COMPILE,
+        activity_id="plan_cut",
+        summary="find cuts, make the fragments",
+        start_to_close_timeout=_PLAN_CUT,
+        heartbeat_timeout=_FIRST.heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def run_fragments(call: FragmentsCall) -> FragmentEnds:
+    """Run fragments until one has ended; on a queue whose stages wait for others, so that it takes none of their jobs' places."""
+    return await _run(
+        Activity.RUN_FRAGMENTS,
+        call,
+        returns=FragmentEnds,
+        task_queue=Queue.HARDWARE,
+        summary=f"run fragments {', '.join(run.name for run in call.runs[:8])}",
+        start_to_close_timeout=_FIRST.compile,
+        heartbeat_timeout=_FIRST.heartbeat,
+        retry_policy=STEADY,
+        cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    )
+
+
+async def cancel_fragments(call: FragmentsCall) -> FragmentEnds:
+    """Cancel a cut's jobs, and see that they end."""
+    return await _run(
+        Activity.CANCEL_FRAGMENTS,
+        call,
+        returns=FragmentEnds,
+        task_queue=Queue.HARDWARE,
+        activity_id="cancel_fragments",
+        summary="cancel what runs",
+        start_to_close_timeout=_FIRST.compile,
+        heartbeat_timeout=_FIRST.heartbeat,
+        schedule_to_close_timeout=_UNDO,
+        retry_policy=STEADY,
+    )
+
+
+async def end_cut(call: EndCut) -> CutReport:
+    """Put the values together, and keep the report."""
+    return await _run(
+        Activity.END_CUT,
+        call,
+        returns=CutReport,
+        task_queue=Queue.COMPILE,
+        activity_id="end_cut",
+        summary="put the values together" if call.error is None else "keep why there is no answer",
+        start_to_close_timeout=_FIRST.compile,
         heartbeat_timeout=_FIRST.heartbeat,
         retry_policy=PATIENT,
     )

@@ -16,6 +16,7 @@ from qurable.cli.batch import batch
 from qurable.cli.budget import budget
 from qurable.cli.command import with_service
 from qurable.cli.compare import compare, hedge
+from qurable.cli.cut import cut
 from qurable.cli.kernel import features, kernel
 from qurable.cli.optimize import loop, optimize
 from qurable.cli.options import File, JobId, Json, Shots, Strict, Wishes, with_wishes
@@ -87,6 +88,11 @@ def submit(file: File, wishes: Wishes, json: Json = False) -> None:
 
 
 app.command(epilog="example: qurable batch jobs.jsonl --follow")(batch)
+
+
+app.command(
+    epilog="example: qurable cut wide.qasm --observable ZZZZZZZZZZ --backend fake_manila --max-overhead 300 --price"
+)(cut)
 
 
 app.command(epilog="example: qurable compare bell.qasm --on aer,fake_torino,classical --shots 4000")(compare)

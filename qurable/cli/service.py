@@ -111,6 +111,7 @@ _REFUSALS = frozenset(
         "UnsupportedCircuit",
         "UnknownBackend",
         "JobTooLarge",
+        "CutTooDear",
         "SurvivalTooLow",
         "PreflightRefused",
         "GuardrailBroken",

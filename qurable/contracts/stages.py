@@ -274,10 +274,10 @@ class ReadRequest(Contract):
     """A question to the store, answered by a short workflow.
 
     Attributes:
-        what: comparison (its report), matrix, matrix_report, matrix_file, loop (its report), evaluations (of a loop), batch,
-            batch_items (those that have ended), batch_report, report, why, results (of finished pubs), events, jobs, backends,
-            budgets, approvals, rollout, or route.
-        job_id: Of the job, batch, comparison, loop or matrix.
+        what: comparison (its report), cut (its report), matrix, matrix_report, matrix_file, loop (its report), evaluations (of a
+            loop), batch, batch_items (those that have ended), batch_report, report, why, results (of finished pubs), events,
+            jobs, backends, budgets, approvals, rollout, or route.
+        job_id: Of the job, batch, comparison, cut, loop or matrix.
         project: For jobs: of this project alone.
         states: For jobs: in one of these states alone.
         limit: For jobs and items: at most so many.
@@ -305,6 +305,7 @@ class ReadRequest(Contract):
         "matrix",
         "matrix_report",
         "matrix_file",
+        "cut",
     ]
     job_id: str = ""
     project: str | None = None
