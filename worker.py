@@ -23,6 +23,7 @@ from activities.entanglement import Probing
 from activities.fetch import Fetch
 from activities.finish import Finish
 from activities.fires import Fires
+from activities.groups import Groups
 from activities.health import HealthWatch
 from activities.iterations import Iterations
 from activities.loop_references import LoopReferences
@@ -38,6 +39,7 @@ from activities.read_store import ReadStore as ReadStoreActivity
 from activities.reconcile import Reconcile
 from activities.reconciler_schedule import Caretaking
 from activities.record import Record
+from activities.seats import Seats
 from activities.sessions import Sessions
 from activities.set_budget import SetBudget as SetBudgetActivity
 from activities.set_rollout import SetRollout as SetRolloutActivity
@@ -74,6 +76,7 @@ from store.database import Database
 from store.ledger import StoreLedger
 from store.shelf import StoreShelf
 from workflows.batch import Batch
+from workflows.collector import Collector
 from workflows.hybrid_job import HybridJob
 from workflows.read_store import ReadStore
 from workflows.reconciler import Reconciler
@@ -85,6 +88,7 @@ from workflows.variational import Variational
 
 WORKFLOWS = (
     Batch,
+    Collector,
     HybridJob,
     ReadStore,
     Reconciler,
@@ -228,7 +232,10 @@ def _activities(
     caretaking = Caretaking(client, settings.reconcile_every, ReconcileCall(heartbeat=settings.heartbeat))
     submit = Submit(checkpoints, shelf, registry, settings.capacity_bytes, caretaking.begin)
     sessions = Sessions(checkpoints, shelf, registry, caretaking.begin)
-    waiting = Waiting(checkpoints, registry, Pacing(settings.poll_shortest, settings.poll_longest))
+    pacing = Pacing(settings.poll_shortest, settings.poll_longest)
+    waiting = Waiting(checkpoints, registry, pacing)
+    grouping = Groups(checkpoints, shelf, registry, client)
+    seats = Seats(checkpoints, shelf, registry, client, grouping, pacing)
     fetch = Fetch(checkpoints, registry)
     post_process = PostProcess(checkpoints, shelf, compiling)
     record = Record(checkpoints, shelf)
@@ -277,6 +284,7 @@ def _activities(
             fires.tally_fire,
             shadows.plan_shadow,
             shadows.compare_shadow,
+            grouping.start_group,
         ),
         Queue.COMPILE: (iterations.begin_loop, validate.validate, plan_route.plan_route, transpile.transpile),
         Queue.SIM: (waiting.await_done, iterations.iterate, loop_reports.end_loop),
@@ -293,6 +301,10 @@ def _activities(
             reconcile.reconcile,
             batching.advance,
             batching.cancel,
+            seats.join_group,
+            seats.await_group,
+            seats.leave_group,
+            grouping.await_turn,
         ),
     }
 

@@ -137,6 +137,7 @@ class SubmittedDocument(Contract):
         noise: SHA-256 of the target document whose noise is simulated.
         precision: Of amplitudes, for simulators.
         changes: How many of the rung's changes it was made with.
+        compiled: As it ran, where that is not what the job itself compiled: the group that ran it did so later.
     """
 
     job: JobRef
@@ -146,6 +147,7 @@ class SubmittedDocument(Contract):
     noise: str | None = None
     precision: str = ""
     changes: int = 0
+    compiled: tuple[CompiledCircuit, ...] = ()
 
 
 class FetchedDocument(Contract):

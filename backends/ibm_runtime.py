@@ -34,6 +34,7 @@ from qurable.contracts.ibm import IbmOptions
 from qurable.contracts.jobs import Method
 from qurable.contracts.targets import AnswerKind, TargetDocument, TargetSnapshot
 from qurable.errors import BackendNotInstalled, BudgetExceeded, SessionClosed, StateUnknown, TargetUnavailable
+from qurable.ledger import Sending
 from qurable.names import Queue
 
 PREFIX = "ibm:"
@@ -127,6 +128,10 @@ class IbmBackend:
     def account_label(self) -> str:
         """Label of the account that pays."""
         return self._label
+
+    async def sending(self) -> Sending:
+        """The rules of sending with the account that pays."""
+        return await self._line.sending()
 
     # What it is
 

@@ -7,6 +7,7 @@ the workflows and a line in the changelog.
 from enum import StrEnum
 
 BATCH = "Batch"
+COLLECTOR = "Collector"
 HYBRID_JOB = "HybridJob"
 READ_STORE = "ReadStore"
 RECONCILE = "Reconciler"
@@ -21,6 +22,9 @@ DECIDE = "decide"
 
 STEER = "steer"
 """The update by which somebody stops, pauses or changes a variational loop."""
+
+JOIN = "join"
+"""The update by which a job joins those that wait in a collector."""
 
 RECONCILER_SCHEDULE = "qurable-reconciler"
 """Id of the schedule that runs the reconciler."""
@@ -97,6 +101,11 @@ class Activity(StrEnum):
     DUE = "due"
     DUE_REQUEST = "due_request"
     TALLY_FIRE = "tally_fire"
+    JOIN_GROUP = "join_group"
+    AWAIT_TURN = "await_turn"
+    START_GROUP = "start_group"
+    AWAIT_GROUP = "await_group"
+    LEAVE_GROUP = "leave_group"
 
 
 class Attribute(StrEnum):
