@@ -29,6 +29,7 @@ from activities.entanglement import Probing
 from activities.fetch import Fetch
 from activities.finish import Finish
 from activities.fires import Fires
+from activities.groups import Groups
 from activities.health import HealthWatch
 from activities.iterations import Iterations
 from activities.loop_references import LoopReferences
@@ -47,6 +48,7 @@ from activities.read_store import ReadStore as ReadStoreActivity
 from activities.reconcile import Reconcile
 from activities.reconciler_schedule import Caretaking
 from activities.record import Record
+from activities.seats import Seats
 from activities.sessions import Sessions
 from activities.set_budget import SetBudget as SetBudgetActivity
 from activities.set_rollout import SetRollout as SetRolloutActivity
@@ -83,6 +85,7 @@ from store.database import Database
 from store.ledger import StoreLedger
 from store.shelf import StoreShelf
 from workflows.batch import Batch
+from workflows.collector import Collector
 from workflows.comparison import Comparison
 from workflows.cut import Cut
 from workflows.hybrid_job import HybridJob
@@ -99,6 +102,7 @@ WORKFLOWS = (
     Batch,
     Comparison,
     Cut,
+    Collector,
     HybridJob,
     Matrix,
     ReadStore,
@@ -244,8 +248,11 @@ def _activities(
     submit = Submit(checkpoints, shelf, registry, settings.capacity_bytes, caretaking.begin)
     sessions = Sessions(checkpoints, shelf, registry, caretaking.begin)
     loop_sessions = LoopSessions(database, registry)
-    waiting = Waiting(checkpoints, registry, Pacing(settings.poll_shortest, settings.poll_longest))
+    pacing = Pacing(settings.poll_shortest, settings.poll_longest)
+    waiting = Waiting(checkpoints, registry, pacing)
     calibration = AwaitCalibration(database, settings.poll_shortest)
+    grouping = Groups(checkpoints, shelf, registry, client)
+    seats = Seats(checkpoints, shelf, registry, client, grouping, pacing)
     fetch = Fetch(checkpoints, registry)
     post_process = PostProcess(checkpoints, shelf, compiling)
     record = Record(checkpoints, shelf)
@@ -306,6 +313,7 @@ def _activities(
             fires.tally_fire,
             shadows.plan_shadow,
             shadows.compare_shadow,
+            grouping.start_group,
             comparing.begin_comparison,
             comparing.leg_request,
             comparing.judge_leg,
@@ -347,6 +355,10 @@ def _activities(
             matrices.cancel,
             cut_runs.run_fragments,
             cut_runs.cancel_fragments,
+            seats.join_group,
+            seats.await_group,
+            seats.leave_group,
+            grouping.await_turn,
         ),
     }
 

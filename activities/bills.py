@@ -12,9 +12,10 @@ from qurable.contracts.extrapolation import ExtrapolationRecord
 from qurable.contracts.mitigation import MitigationRecord
 from qurable.contracts.reports import ProviderRecord
 from qurable.contracts.routes import Route
+from qurable.contracts.sharing import Share
 from qurable.contracts.targets import TargetSnapshot
 from qurable.contracts.twins import TwinRecord
-from store import incidents, provider_jobs
+from store import groups, incidents, provider_jobs
 
 
 @dataclass(frozen=True)
@@ -24,31 +25,51 @@ class Bill:
     Attributes:
         records: One per part that was meant.
         incidents: Jobs nobody wanted.
+        shares: Its parts of provider jobs that others paid for, too.
+        shared: Those provider jobs.
+        members: Jobs that share its own.
     """
 
     records: Sequence[ProviderRecord] = ()
     incidents: Sequence[Incident] = ()
+    shares: Sequence[Share] = ()
+    shared: Sequence[ProviderRecord] = ()
+    members: Sequence[str] = ()
 
     def fields(self) -> dict[str, Any]:
         """The report's fields."""
         prices = [record.price for record in self.records if record.attempts]
+        prices += [share.price for share in self.shares]
+        currencies = [record.currency for record in self.records]
+        currencies += [share.currency for share in self.shares]
         known = [price for price in prices if price is not None]
         return {
             "provider_jobs": tuple(self.records),
             "incidents": tuple(self.incidents),
             "qpu_seconds": sum(record.qpu_seconds or 0.0 for record in self.records)
+            + sum(share.qpu_seconds for share in self.shares)
             + sum(incident.billed_seconds or 0.0 for incident in self.incidents),
             "price": sum(known) if known and len(known) == len(prices) else None,
-            "currency": next((record.currency for record in self.records if record.currency), ""),
+            "currency": next(filter(None, currencies), ""),
+            "shared": self.shares[-1] if self.shares else None,
+            "members": tuple(self.members),
         }
 
 
 def bill_of(connection: Connection, job_id: str, route: Route | None) -> Bill:
     """What the store knows of a job's provider jobs."""
     targets = {rung.name: rung.target for rung in route.rungs} if route else {}
+    shares = groups.shares_of(connection, job_id)
     return Bill(
         [_record(part, targets) for part in provider_jobs.of_job(connection, job_id)],
         incidents.of_job(connection, job_id),
+        shares,
+        [
+            _record(part, targets)
+            for share in shares
+            for part in provider_jobs.of_job(connection, share.group)
+        ],
+        [seat.job_id for seat in groups.members(connection, job_id)],
     )
 
 
@@ -57,9 +78,12 @@ def with_costs(against: Sequence[Contender], seconds: float, bill: Bill) -> tupl
     if not against:
         return ()
     own, *others = against
-    mine = Bill([record for record in bill.records if record.backend == own.name]).fields()
+    mine = Bill(
+        [record for record in bill.records if record.backend == own.name],
+        shares=[share for share in bill.shares if share.backend == own.name],
+    ).fields()
     measured: dict[str, Any] = {"seconds": seconds}
-    if mine["provider_jobs"]:
+    if mine["provider_jobs"] or mine["shared"]:
         measured |= {name: mine[name] for name in ("qpu_seconds", "price", "currency")}
     return (own.model_copy(update=measured), *others)
 

@@ -192,6 +192,7 @@ class SubmittedDocument(Contract):
         precision: Of amplitudes, for simulators.
         changes: How many of the rung's changes it was made with.
         awaits: Key of the calibration that another job was measuring for it; empty for none.
+        compiled: As it ran, where that is not what the job itself compiled: the group that ran it did so later.
     """
 
     job: JobRef
@@ -202,6 +203,7 @@ class SubmittedDocument(Contract):
     noise: str | None = None
     precision: str = ""
     changes: int = 0
+    compiled: tuple[CompiledCircuit, ...] = ()
 
 
 class FetchedDocument(Contract):

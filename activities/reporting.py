@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from activities import steps
+from activities import shares, steps
 from activities.bills import bill_of, with_calibration_price, with_costs, with_price, with_shares
 from activities.changes_made import changes_on, compiled_with, every_change
 from activities.checkpoint import Documents, read_documents
@@ -84,7 +84,7 @@ class Kept:
 
 def find_kept(connection: Connection, documents: Documents, rung: int) -> Kept | None:
     """What the stages of a rung kept; None before it was submitted."""
-    submitted = _last_submitted(documents, rung)
+    submitted = last_submitted(documents, rung)
     if submitted is None:
         return None
     processed = documents.find(steps.post_process(rung), ProcessedDocument)
@@ -93,12 +93,15 @@ def find_kept(connection: Connection, documents: Documents, rung: int) -> Kept |
         documents.need(steps.PLAN_ROUTE, Route),
     )
     found = results.get(connection, submitted.job.key.tag)
+    compiled = compiled_with(documents, rung, submitted.changes)
+    if submitted.compiled:
+        compiled = compiled.model_copy(update={"circuits": submitted.compiled})
     own = max(1, len(validated.circuit_of))  # a problem without a circuit is answered in one piece
     return Kept(
         validated,
         route.rungs[rung],
         route,
-        compiled_with(documents, rung, submitted.changes),
+        compiled,
         submitted,
         [piece for piece in found if piece.pub < own],
         "" if processed is None else processed.mitigated,
@@ -108,7 +111,7 @@ def find_kept(connection: Connection, documents: Documents, rung: int) -> Kept |
     )
 
 
-def _last_submitted(documents: Documents, rung: int) -> SubmittedDocument | None:
+def last_submitted(documents: Documents, rung: int) -> SubmittedDocument | None:
     """What was submitted to a rung last: a job that its provider lost is submitted again, and an attempt may have failed."""
     again = f"{steps.submit(rung)}."
     ordinals = [int(step.removeprefix(again)) for step in documents.steps if step.startswith(again)]
@@ -286,7 +289,7 @@ def durations(
     at = {event.state: event.at for event in reversed(events)}
     submitted, running = at.get(State.SUBMITTED), at.get(State.RUNNING)
     accepted = at.get(State.ACCEPTED, ended)
-    waits = [record for record in stages if record.stage == Activity.AWAIT_DONE]
+    waits = [record for record in stages if record.stage in (Activity.AWAIT_DONE, Activity.AWAIT_GROUP)]
     fetched_from = finished = max((record.ended for record in waits), default=None)
     ran = [record for record in paid if record.created and record.started and record.finished]
     if ran and len(ran) == len(paid):
@@ -313,6 +316,7 @@ def build_report(
     """The report of a job that was answered, without its results."""
     job = jobs.need(connection, job_id)
     events, stages = jobs.events_of(connection, job_id), jobs.stages_of(connection, job_id)
+    documents = read_documents(connection, job_id)
     bill = bill_of(connection, job_id, kept.route)
     served_by = kept.rung.name
     down_ranked = processed.verdict is not None and processed.verdict.ruling is Ruling.DOWN_RANK
@@ -322,7 +326,7 @@ def build_report(
         _of_rung(events, served_by),
         stages,
         ended,
-        [record for record in bill.records if record.backend == served_by],
+        [record for record in (*bill.records, *bill.shared) if record.backend == served_by],
     )
     return JobReport(
         id=job.id,
@@ -364,14 +368,14 @@ def build_report(
         against=with_costs(processed.against, took.queue + took.run, bill),
         route=kept.route,
         tried=tuple(tried),
-        changes=every_change(read_documents(connection, job_id)),
+        changes=every_change(documents),
         events=(*events, JobEvent(state=state, at=ended, backend=served_by)),
         stages=stages,
         durations=took,
         **bill.fields(),
         approvals=approvals.of_job(connection, job_id),
         provenance=processed.provenance.model_copy(update={"request": job.body_hash}),
-        warnings=processed.warnings,
+        warnings=(*processed.warnings, *shares.warnings(documents, len(kept.route.rungs))),
         labels=jobs.labels_of(job),
         shadow_of=shadows.answered_for(connection, job_id),
     )

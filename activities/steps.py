@@ -31,3 +31,13 @@ def fetch(rung: int) -> str:
 def post_process(rung: int) -> str:
     """Post-processing of a rung's result."""
     return f"post_process-{rung}"
+
+
+def join_group(rung: int) -> str:
+    """Joining those that wait to share a provider job on a rung."""
+    return f"join_group-{rung}"
+
+
+def await_group(rung: int) -> str:
+    """Waiting for what is shared."""
+    return f"await_group-{rung}"

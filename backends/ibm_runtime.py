@@ -42,14 +42,19 @@ from qurable.errors import (
     TargetUnavailable,
     UnknownBackend,
 )
+from qurable.ledger import Sending
 from qurable.names import Queue
 
 PREFIX = "ibm:"
+
 CHOOSE = "ibm"
+
 _DEVICE = re.compile(r"(ibm:)?[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 _STRAYS_AT_MOST = 200
+
 _LOOK_AGAIN = timedelta(seconds=1)
+
 _PASSING = {"queue_position", "starts_at"}
 """What changes with every look and is not worth a write."""
 
@@ -141,6 +146,10 @@ class IbmBackend:
     def account_label(self) -> str:
         """Label of the account that pays."""
         return self._label
+
+    async def sending(self) -> Sending:
+        """The rules of sending with the account that pays."""
+        return await self._line.sending()
 
     # What it is
 

@@ -21,7 +21,7 @@ from qurable.contracts.executions import (
 from qurable.contracts.ibm import IbmOptions
 from qurable.contracts.jobs import Method
 from qurable.contracts.targets import TargetDocument, TargetSnapshot
-from qurable.ledger import Ledger
+from qurable.ledger import Ledger, Sending
 
 Beat = Callable[[str], None]
 """Says how far a run is; called whenever there is something new to say."""
@@ -182,6 +182,19 @@ class ChecksOptions(Protocol):
 
         Raises:
             RequestRejected: Naming the options, the reason and the way out.
+        """
+        ...
+
+
+@runtime_checkable
+class TakesTurns(Protocol):
+    """A backend whose account may send so often and no more."""
+
+    async def sending(self) -> Sending:
+        """The rules of sending with the account.
+
+        Raises:
+            TargetUnavailable: It does not answer.
         """
         ...
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 BATCH = "Batch"
 COMPARISON = "Comparison"
 CUT = "Cut"
+COLLECTOR = "Collector"
 HYBRID_JOB = "HybridJob"
 MATRIX = "Matrix"
 READ_STORE = "ReadStore"
@@ -24,6 +25,9 @@ DECIDE = "decide"
 
 STEER = "steer"
 """The update by which somebody stops, pauses or changes a variational loop."""
+
+JOIN = "join"
+"""The update by which a job joins those that wait in a collector."""
 
 RECONCILER_SCHEDULE = "qurable-reconciler"
 """Id of the schedule that runs the reconciler."""
@@ -118,6 +122,11 @@ class Activity(StrEnum):
     LEG_REQUEST = "leg_request"
     JUDGE_LEG = "judge_leg"
     END_COMPARISON = "end_comparison"
+    JOIN_GROUP = "join_group"
+    AWAIT_TURN = "await_turn"
+    START_GROUP = "start_group"
+    AWAIT_GROUP = "await_group"
+    LEAVE_GROUP = "leave_group"
 
 
 class Attribute(StrEnum):

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from qurable.contracts.budgets import Standing
 from qurable.contracts.rollout import RolloutEntry
-from store import paid_circuits, rollout, shadows, standings
+from store import groups, paid_circuits, rollout, shadows, standings
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,14 @@ class Known:
         room: What is left of every budget that bounds the job.
         is_new: Whether another job of the project has yet to send one of the circuits to a place that costs money.
         is_shadow: Whether the job is the shadow of another.
+        is_group: Whether it runs for several jobs, each of which was planned by itself before.
     """
 
     rules: Sequence[RolloutEntry]
     room: Sequence[Standing]
     is_new: bool
     is_shadow: bool
+    is_group: bool
 
 
 def look(connection: Connection, job_id: str, user: str, project: str, circuits: Collection[str]) -> Known:
@@ -42,4 +44,5 @@ def look(connection: Connection, job_id: str, user: str, project: str, circuits:
         room=standings.room(connection, job_id, user, project),
         is_new=bool(circuits) and paid_circuits.some_new(connection, project, circuits, job_id),
         is_shadow=bool(shadows.answered_for(connection, job_id)),
+        is_group=groups.find(connection, job_id) is not None,
     )

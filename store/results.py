@@ -36,11 +36,12 @@ def ranges(connection: Connection, tag: str) -> set[tuple[int, int, int]]:
     return {(row.pub, row.start, row.stop) for row in connection.execute(query)}
 
 
-def get(connection: Connection, tag: str) -> list[Piece]:
-    """All pieces of a submission, in order."""
-    rows = connection.execute(
-        select(results).where(results.c.tag == tag).order_by(results.c.pub, results.c.start)
-    )
+def get(connection: Connection, tag: str, pubs: range | None = None) -> list[Piece]:
+    """All pieces of a submission, or of some of its pubs that follow each other, in order."""
+    query = select(results).where(results.c.tag == tag)
+    if pubs is not None:
+        query = query.where(results.c.pub >= pubs.start, results.c.pub < pubs.stop)
+    rows = connection.execute(query.order_by(results.c.pub, results.c.start))
     return [
         Piece(
             pub=row.pub,

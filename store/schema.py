@@ -635,3 +635,40 @@ cuttings = Table(
     Column("ended_by", String(80), nullable=False),
     Index("ix_cuttings_project_began", "project", "began_at"),
 )
+
+groups = Table(
+    "groups",
+    metadata,
+    # The job that runs for all its members.
+    Column("id", String(80), primary_key=True),
+    # Digest of whom it was made for: whoever makes it again finds it by that.
+    Column("name", String(80), nullable=False, unique=True),
+    Column("backend", String(80), nullable=False),
+    # Of the job; null where none could be made.
+    Column("request", _HASH),
+    # Why none could be made, as JSON.
+    Column("error", Text),
+    # Who the provider counts, as a digest; empty where nobody is counted.
+    Column("sender", String(80), nullable=False, default=""),
+    Column("made_at", DateTime(timezone=True), nullable=False),
+    Index("ix_groups_sender_made", "sender", "made_at"),
+)
+
+seats = Table(
+    "seats",
+    metadata,
+    # Of the submission that waits for others.
+    Column("tag", String(80), primary_key=True),
+    Column("job_id", String(80), nullable=False, index=True),
+    # Null while it waits; set once.
+    Column("group_id", String(80), index=True),
+    # Its first pub within the group's, and how many it has.
+    Column("first", Integer, nullable=False, default=0),
+    Column("pubs", Integer, nullable=False),
+    Column("executions", Integer, nullable=False),
+    # Nobody waits for it any more. One that is in a group by then stays in it.
+    Column("left", Boolean, nullable=False, default=False),
+    Column("joined_at", DateTime(timezone=True), nullable=False),
+    # Its part of the bill, as JSON; null until it has its results.
+    Column("share", Text),
+)

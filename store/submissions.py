@@ -39,6 +39,12 @@ def settle_handle(connection: Connection, key: SubmissionKey, handle: str) -> st
     return kept
 
 
+def as_sent(connection: Connection, tag: str, other: str) -> None:
+    """A submission was sent as part of another: what was sent is that one's document."""
+    sent = select(submissions.c.document).where(submissions.c.tag == other).scalar_subquery()
+    connection.execute(update(submissions).where(submissions.c.tag == tag).values(document=sent))
+
+
 def handle(connection: Connection, tag: str) -> str | None:
     """The handle of a submission."""
     found: str | None = connection.execute(

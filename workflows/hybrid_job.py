@@ -67,6 +67,7 @@ _GAP = "\u2003"
 
 _SHOWN_DURING: dict[str, State] = {
     Activity.AWAIT_START: State.QUEUED,
+    Activity.AWAIT_GROUP: State.QUEUED,
     Activity.AWAIT_DONE: State.RUNNING,
     Activity.AWAIT_CALIBRATION: State.POST_PROCESSING,
     Activity.FETCH: State.POST_PROCESSING,
@@ -85,6 +86,8 @@ _AFTER: dict[str, str] = {
     Activity.CHANGE: "the same rung again",
     Activity.OPEN_SESSION: "submit",
     Activity.SUBMIT: "await done",
+    Activity.JOIN_GROUP: "wait with others",
+    Activity.AWAIT_GROUP: "fetch",
     Activity.AWAIT_START: "await done",
     Activity.AWAIT_DONE: "fetch",
     Activity.AWAIT_CALIBRATION: "fetch",
@@ -329,6 +332,9 @@ class HybridJob:
 
     async def _answer_from(self, target: TargetSnapshot, tries: Tries) -> Submitted:
         """Submit to a rung and wait for its end; whatever goes wrong, nothing is left behind there."""
+        shared = await self._with_others(target, tries)
+        if shared is not None:
+            return shared
         tries.session = await self._open_session(tries.sending("open_session"), target)
         call, limits, submitted = tries.sending, self._head.limits, None
         try:
@@ -357,6 +363,31 @@ class HybridJob:
             if tries.session and workflow.in_workflow():
                 await self._to_its_end(stages.close_session(call("close_session"), target, self._pace))
         return submitted
+
+    async def _with_others(self, target: TargetSnapshot, tries: Tries) -> Submitted | None:
+        """What answered in a provider job that others share; None where the job goes alone, as whatever is tried again does."""
+        call = tries.sending
+        first = call("join_group")
+        if self._head.batch_window is None or not target.paid or first.ordinal or first.changes:
+            return None
+        try:
+            joined = await self._during(Activity.JOIN_GROUP, stages.join_group(first, self._pace))
+            if joined.alone:
+                return None
+            self._enter(State.QUEUED, "waits for others to share a provider job with")
+            waiting = stages.await_group(call("await_group"), joined, self._head.limits, self._pace)
+            end = await self._during(Activity.AWAIT_GROUP, waiting)
+        except (ActivityError, asyncio.CancelledError) as failure:
+            if not is_forgotten(failure):
+                left = await self._to_its_end(stages.leave_group(call("leave_group"), self._pace))
+                if left.group:
+                    self._kept = f"; the provider job that it shares as {left.group!r} goes on"
+            raise
+        if end.job is None:
+            workflow.logger.warning("job %s goes alone: %s", self._head.id, end.because)
+            return None
+        self._provider_job = end.job.handle
+        return Submitted(job=end.job, small=False)
 
     async def _withdraw(self, call: StageCall, target: TargetSnapshot) -> Withdrawn:
         """Take back what was started; with other rungs below, what cannot be in a while is the reconciler's."""

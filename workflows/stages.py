@@ -41,6 +41,7 @@ from qurable.contracts.optimisations import BeginLoop, Chunk, ChunkCall, EndLoop
 from qurable.contracts.rollout import RolloutChange
 from qurable.contracts.routes import Route
 from qurable.contracts.shadows import ShadowCall, ShadowJob
+from qurable.contracts.sharing import CollectorHead, Composed, GroupCall, GroupEnd, Joined
 from qurable.contracts.stages import (
     AcceptCall,
     Accepted,
@@ -749,6 +750,82 @@ async def end_loop(call: EndLoop, heartbeat: timedelta) -> OptimisationReport:
         summary="make the loop's report",
         start_to_close_timeout=_ITERATION,
         heartbeat_timeout=heartbeat,
+        retry_policy=PATIENT,
+    )
+
+
+async def join_group(call: StageCall, pace: Pace) -> Joined:
+    """Wait with others to share a provider job; a cancellation waits until it is known whether it does."""
+    return await _run(
+        Activity.JOIN_GROUP,
+        call,
+        returns=Joined,
+        task_queue=Queue.HARDWARE,
+        activity_id=call.step,
+        summary=f"join those that wait to share a provider job on {call.backend}",
+        start_to_close_timeout=pace.stage,
+        heartbeat_timeout=pace.heartbeat,
+        retry_policy=STEADY,
+        cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    )
+
+
+async def await_group(call: StageCall, joined: Joined, limits: Limits, pace: Pace) -> GroupEnd:
+    """Wait for the end of what is shared, and take the job's part of it."""
+    return await _run(
+        Activity.AWAIT_GROUP,
+        call,
+        joined,
+        limits.queue,
+        returns=GroupEnd,
+        task_queue=Queue.HARDWARE,
+        activity_id=call.step,
+        summary=f"wait with others for {call.backend}",
+        start_to_close_timeout=pace.stage,
+        heartbeat_timeout=pace.heartbeat,
+        retry_policy=STEADY,
+    )
+
+
+async def leave_group(call: StageCall, pace: Pace) -> GroupEnd:
+    """Wait with nobody any more."""
+    return await _run(
+        Activity.LEAVE_GROUP,
+        call,
+        returns=GroupEnd,
+        task_queue=Queue.HARDWARE,
+        activity_id=call.step,
+        summary=f"leave those that share a provider job on {call.backend}",
+        start_to_close_timeout=pace.stage,
+        heartbeat_timeout=pace.heartbeat,
+        schedule_to_close_timeout=_UNDO,
+        retry_policy=PATIENT,
+    )
+
+
+async def await_turn(head: CollectorHead) -> None:
+    """Wait until the account may send one more."""
+    await _run(
+        Activity.AWAIT_TURN,
+        head,
+        returns=Waited,
+        task_queue=Queue.HARDWARE,
+        summary=f"wait until {head.backend} may be sent to",
+        start_to_close_timeout=_FIRST.stage,
+        heartbeat_timeout=_FIRST.heartbeat,
+        retry_policy=STEADY,
+    )
+
+
+async def start_group(call: GroupCall, number: int) -> Composed:
+    """Have those who waited together run as one."""
+    return await _run(
+        Activity.START_GROUP,
+        call,
+        returns=Composed,
+        summary=f"group {number + 1}: {len(call.members)} jobs",
+        start_to_close_timeout=_FIRST.compile,
+        heartbeat_timeout=_FIRST.heartbeat,
         retry_policy=PATIENT,
     )
 

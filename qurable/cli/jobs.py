@@ -80,6 +80,8 @@ def _options(wishes: Wishes) -> dict[str, Any]:
         options["fallback"] = _fallback(wishes.fallback)
     if wishes.checks is not None:
         options["checks"] = _json_of(wishes.checks)
+    if wishes.batch_window is not None:
+        options["batch_window"] = wishes.batch_window
     if wishes.mitigation:
         options["mitigation"] = _mitigation(wishes.mitigation)
     return options

@@ -93,6 +93,12 @@ Mitigation = Annotated[
         "zne.folding=global or gates; may be repeated.",
     ),
 ]
+BatchWindow = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        help="Where a place costs money, wait so long for other jobs of the project to share a provider job with, such as 2s."
+    ),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 3 where a lower rung than asked answered.")]
 
 
@@ -118,6 +124,7 @@ class Wishes:
     data_class: DataClass = None
     checks: Checks = None
     mitigation: Mitigation = None
+    batch_window: BatchWindow = None
 
 
 def with_wishes(command: Callable[..., None]) -> Callable[..., None]:

@@ -204,6 +204,10 @@ def _facts(found: JobReport) -> None:
     )
     for job in found.provider_jobs:
         _out.print(f"provider {_provider_line(job)}")
+    if found.shared is not None:
+        _out.print(f"shared   {found.shared.in_words()}")
+    if found.members:
+        _out.print(f"shared   by {len(found.members)} jobs, each of which has its own report")
     for incident in found.incidents:
         _out.print(
             f"incident {incident.kind} job {incident.id} on {incident.backend}: {incident.final}, "

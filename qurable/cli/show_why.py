@@ -35,6 +35,8 @@ def page(found: Why, *, json: bool) -> None:
         ):
             if sentence:
                 out.print(f"{name:<8} {sentence}")
+    if found.shared is not None:
+        out.print(f"shared   {found.shared.in_words()}")
     _route(found)
     _changes(found)
     if found.verdict is not None:

@@ -15,6 +15,7 @@ from qurable.contracts.ibm import IbmOptions
 from qurable.contracts.mitigation import Mitigation
 from qurable.contracts.problems import Problem
 from qurable.contracts.pubs import EstimatePub, SamplePub
+from qurable.contracts.windows import Window
 from qurable.names import DATA_CLASS_PATTERN, PROJECT_PATTERN, USER_PATTERN
 
 MAX_PUBS = 10_000
@@ -138,7 +139,7 @@ class Hooks(Contract):
     after: Hook | None = None
 
 
-_LATER = ("ibm", "user", "budget", "fallback", "checks", "data_class", "mitigation", "seeds")
+_LATER = ("ibm", "user", "budget", "fallback", "checks", "data_class", "mitigation", "seeds", "batch_window")
 """Fields that older clients do not say: a job that leaves them out has the digest it always had."""
 
 
@@ -167,6 +168,7 @@ class _Job(Contract):
     labels: dict[str, str] = Field(default_factory=dict)
     priority: int = Field(default=3, ge=1, le=5)
     hooks: Hooks = Hooks()
+    batch_window: Window | None = None
 
     @field_validator("labels")
     @classmethod
@@ -260,6 +262,8 @@ class SampleJob(_Job):
         mitigation: How the counts are mitigated after the run; results keep them as they were read, too.
         labels: The caller's own marks, kept out of Temporal and providers.
         priority: 1 is first, 5 last.
+        batch_window: How long it waits, where a place costs money, for other jobs of its project to share a provider job
+            with; without it the job goes alone, and a place that costs nothing never waits.
     """
 
     kind: Literal["sample"] = "sample"
@@ -327,6 +331,7 @@ class JobHead(Contract):
         hooks: As in the request.
         priority: As in the request.
         mode: Of IBM's hardware, as in the request.
+        batch_window: As in the request.
     """
 
     schema_version: int
@@ -339,6 +344,7 @@ class JobHead(Contract):
     hooks: Hooks = Hooks()
     priority: int = 3
     mode: Literal["job", "batch", "session"] = "job"
+    batch_window: timedelta | None = None
 
     @classmethod
     def of(cls, request: SampleJob | EstimateJob | SolveJob) -> Self:
@@ -354,4 +360,5 @@ class JobHead(Contract):
             hooks=request.hooks,
             priority=request.priority,
             mode=request.ibm.mode,
+            batch_window=request.batch_window,
         )

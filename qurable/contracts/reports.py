@@ -20,6 +20,7 @@ from qurable.contracts.mitigation import MitigationRecord
 from qurable.contracts.problems import ProblemAnswer
 from qurable.contracts.results import PubResult, readable, to_primitive_result
 from qurable.contracts.routes import Route
+from qurable.contracts.sharing import Share
 from qurable.contracts.targets import AnswerKind
 from qurable.contracts.twins import TwinRecord
 
@@ -278,6 +279,9 @@ class JobReport(Contract):
         warnings: What the caller should know.
         labels: The caller's own marks.
         shadow_of: The job whose answer this one is compared with, by a rollout rule; empty for most.
+        shared: Its part of a provider job that several jobs shared; `provider_jobs` is then without that job, and the bill
+            counts this part of it.
+        members: Jobs that this one ran a provider job for: whoever adds up bills counts theirs and leaves this one out.
         error: Why there is no answer.
     """
 
@@ -319,6 +323,8 @@ class JobReport(Contract):
     warnings: tuple[str, ...] = ()
     labels: dict[str, str] = Field(default_factory=dict)
     shadow_of: str = ""
+    shared: Share | None = Field(default=None, exclude_if=lambda value: value is None)
+    members: tuple[str, ...] = Field(default=(), exclude_if=operator.not_)
     error: ErrorDocument | None = None
 
     def counts(self, pub: int = 0, index: int = 0) -> dict[str, int]:

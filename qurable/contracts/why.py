@@ -6,6 +6,7 @@ from qurable.contracts.checks import Verdict
 from qurable.contracts.explanations import Contender, ErrorBudget, Explanation
 from qurable.contracts.reports import Attempt, JobReport, State
 from qurable.contracts.routes import Considered
+from qurable.contracts.sharing import Share
 
 
 class Why(Contract):
@@ -25,6 +26,7 @@ class Why(Contract):
         taken: Those that were on the route, in order.
         tried: Those that were asked and did not answer.
         changes: What was changed about it on each place after something had failed there, in order.
+        shared: Its part of a provider job that it shared; None where it shared none.
     """
 
     id: str
@@ -40,6 +42,7 @@ class Why(Contract):
     taken: tuple[str, ...] = ()
     tried: tuple[Attempt, ...] = ()
     changes: tuple[Change, ...] = ()
+    shared: Share | None = None
 
     @classmethod
     def of(cls, report: JobReport) -> "Why":
@@ -58,4 +61,5 @@ class Why(Contract):
             taken=tuple(rung.name for rung in report.route.rungs),
             tried=report.tried,
             changes=report.changes,
+            shared=report.shared,
         )

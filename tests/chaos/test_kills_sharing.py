@@ -1,0 +1,130 @@
+"""Kill -9 while jobs gather, while their group is made, and while each takes its part: all are answered, and one provider job is paid."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from qurable.client import Job
+from qurable.contracts.fallback import Fallback
+from qurable.contracts.reports import JobReport
+from qurable.errors import HybridError
+from qurable.names import Activity
+from tests.chaos.harness import DEADLINE_SECONDS, until
+from tests.chaos.paid_house import PaidHouse, paid_house
+from tests.sharing import LONG, SHORT, exact, read, writing
+
+JOINING = (
+    "join_group-0:begun",
+    "join:seated",
+    "join:told",
+    "join_group-0:worked",
+    "join_group-0:kept",
+)
+"""Lines of whoever joins."""
+
+GROUP = ("group:composed", "group:made", "group:started")
+"""Lines of whoever has a group made."""
+
+SENDING = ("submit-0:intended", "ibm:claimed", "ibm:posted", "submit-0:kept")
+"""Lines of the group's own job, which alone submits."""
+
+SPLITTING = (
+    "fetch-0:worked",
+    "share:found",
+    "await_group-0:worked",
+    "await_group-0:kept",
+    "post_process-0:begun",
+    "record-0:begun",
+)
+"""Lines from the group's end to the members' reports."""
+
+LEAVING = "leave:kept"
+"""Where a worker is that has noted that nobody waits for a seat any more."""
+
+LINES = (*JOINING, *GROUP, *SENDING, *SPLITTING, LEAVING)
+OWN = ("join:", "group:", "share:", "leave:")
+"""How the lines begin that no other job comes to."""
+
+MEMBERS = 3
+QUICK = frozenset({"group:made"})
+
+
+@pytest.fixture(scope="module")
+async def home(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PaidHouse]:
+    """Two workers that are started again whenever they die, and an emulator."""
+    async with paid_house(tmp_path_factory.mktemp("sharing")) as home:
+        yield home
+
+
+async def _start(home: PaidHouse, project: str) -> list[Job]:
+    """Jobs that meet in one group: the last has a short window and comes when the others wait."""
+    fallback = Fallback(policy="none")
+    qurable = home.house.qurable
+    jobs = [
+        await qurable.submit(writing(number, project=project, window=LONG, fallback=fallback))
+        for number in range(MEMBERS - 1)
+    ]
+    for job in jobs:
+        await until(f"{job.id} waits", lambda job=job: _has_joined(home, job))  # type: ignore[misc]
+    last = writing(MEMBERS - 1, project=project, window=SHORT, fallback=fallback)
+    return [*jobs, await qurable.submit(last)]
+
+
+async def _has_joined(home: PaidHouse, job: Job) -> bool:
+    return (await job.status()).stage == Activity.AWAIT_GROUP
+
+
+async def _reports(jobs: list[Job]) -> list[JobReport]:
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        return [await job.result() for job in jobs]
+
+
+async def _sent(home: PaidHouse, before: set[str]) -> list[str]:
+    return [one["id"] for one in (await home.control.state())["jobs"] if one["id"] not in before]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(line, marks=[] if line in QUICK else pytest.mark.long)
+        for line in LINES
+        if line != LEAVING
+    ],
+)
+async def test_whoever_dies_all_are_answered_and_one_provider_job_is_paid(home: PaidHouse, line: str) -> None:
+    """Each has its own counts; the parts of the bill add up to what the provider billed."""
+    before = set(await _sent(home, set()))
+    home.house.arm(line)
+    project = line.replace(":", "-").replace("_", "-")
+    reports = await _reports(await _start(home, project))
+    sent = await _sent(home, before)
+    (group,) = {report.shared.group for report in reports if report.shared}
+    whole = await home.house.qurable.read_report(group)
+
+    assert home.house.was_reached(line), f"no worker ever came to {line}"
+    assert [read(report) for report in reports] == list(range(MEMBERS))
+    assert len(sent) == 1
+    assert [report.shared.provider_jobs for report in reports if report.shared] == [tuple(sent)] * MEMBERS
+    assert exact([report.qpu_seconds for report in reports]) == exact([round(whole.qpu_seconds, 9)])
+    assert [home.house.repeated(report.id) for report in (*reports, whole)] == [[]] * (MEMBERS + 1)
+
+
+@pytest.mark.long
+async def test_who_is_killed_while_it_leaves_has_left(home: PaidHouse) -> None:
+    """Nobody pays for a job that was cancelled while it waited."""
+    before = set(await _sent(home, set()))
+    home.house.arm(LEAVING)
+    job = await home.house.qurable.submit(writing(1, project="leaving"))
+    await until("it waits", lambda: _has_joined(home, job))
+    await job.cancel()
+    with pytest.raises(HybridError, match="cancelled"):
+        await _reports([job])
+    other = writing(2, project="leaving", window=SHORT)
+    (report,) = await _reports([await home.house.qurable.submit(other)])
+
+    assert home.house.was_reached(LEAVING)
+    assert read(report) == 2
+    assert report.shared is not None
+    assert report.shared.members == 1
+    assert len(await _sent(home, before)) == 1
