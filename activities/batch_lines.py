@@ -8,7 +8,7 @@ from typing import Any
 from temporalio import activity
 
 from activities.boundary import beat
-from circuits.batch_groups import comparable, put_together, with_seeds
+from circuits.batch_groups import comparable, put_together, ready
 from circuits.source import SourceLimits
 from isolation.limits import MIB, Limits
 from isolation.pool import ChildPool
@@ -42,7 +42,7 @@ class BatchLines:
         """
         read = await self._read(head, lines)
         together = await self._together(read["groups"])
-        return {**read, "groups": [with_seeds(group, head.id) for group in together]}
+        return {**read, "groups": ready(together, head.id)}
 
     async def _read(self, head: BatchHead, lines: bytes) -> Any:
         payload = {"lines": lines, "project": head.project, "qpy": head.qpy}

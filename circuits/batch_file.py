@@ -14,12 +14,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from qurable.contracts.arrays import size_of
 from qurable.contracts.base import digest, explain
 from qurable.contracts.batches import MAX_ITEMS
 from qurable.contracts.budgets import JobBudget
 from qurable.contracts.checks import Checks
 from qurable.contracts.circuits import CircuitFormat
-from qurable.contracts.jobs import EstimateJob, Hooks, SampleJob, SolveJob, parse_request_text
+from qurable.contracts.jobs import EstimateJob, Hooks, Requirements, SampleJob, SolveJob, parse_request_text
 from qurable.contracts.pubs import EstimatePub, SamplePub, shots_for
 from qurable.errors import RequestRejected
 
@@ -30,7 +31,7 @@ _SMALLEST_CHUNK = 16
 _SHARE = 20
 """A chunk is at most this part of a batch: a kill repeats those that were being computed, on two cores a tenth."""
 
-_SHOTS_OF_A_CHUNK = 5_000_000
+_EXECUTIONS_OF_A_CHUNK = 5_000_000
 """The most executions that IBM takes in one job."""
 
 _VALUES_OF_A_CHUNK = 100_000
@@ -62,8 +63,7 @@ class Group:
 
     def document(self) -> dict[str, Any]:
         """As plain data."""
-        total = self.request.limits.total
-        shots = 1 if isinstance(self.request, SolveJob) else max(1, max(map(shots_for, self.request.pubs)))
+        total, paid = self.request.limits.total, _is_paid(self.request)
         return {
             "request": self.request.model_dump_json(),
             "alone": self.alone,
@@ -72,7 +72,8 @@ class Group:
             "parameters": [] if self.alone else _names(self.request),
             "priority": self.request.priority,
             "deadline": None if total is None else total.total_seconds(),
-            "shots": shots,
+            "executions": max((_executions(pub, paid=paid) for pub in _pubs(self.request)), default=1),
+            "paid": paid,
             "items": [
                 [line, key, json.dumps(labels), seed, values, ""]
                 for line, key, labels, seed, values in self.items
@@ -152,6 +153,19 @@ def _job(line: bytes, project: str, *, qpy: bool) -> tuple[Job, str]:
     return job.model_copy(update={"project": project}), key
 
 
+def _executions(pub: SamplePub | EstimatePub, *, paid: bool) -> int:
+    """Of one binding, at most: each observable may have to be measured by itself, which matters to a provider's limit alone."""
+    observables = size_of(pub.observables.shape) if paid and isinstance(pub, EstimatePub) else 1
+    return max(1, shots_for(pub) * observables)
+
+
+def _is_paid(job: Job) -> bool:
+    """Whether a job asks for a place that is paid, or may be."""
+    if isinstance(job.backend, Requirements):
+        return job.backend.simulator is False
+    return job.backend is not None and job.backend.partition(":")[0] == "ibm"
+
+
 def _pubs(job: Job) -> Sequence[SamplePub | EstimatePub]:
     """All that a job asks of circuits."""
     if isinstance(job, SolveJob):
@@ -204,17 +218,21 @@ def _values(job: Job) -> tuple[str, str, bytes] | None:
     return digest(identity), digest(question), array("d", [value for _, value in by_name]).tobytes()
 
 
-def cut(items: Sequence[int], total: int, shots: int, values: int = 0) -> list[Sequence[int]]:
-    """A group's items in chunks of one size or nearly: small beside the batch, and within a provider's job.
+def most_in_a_chunk(total: int, executions: int, values: int, *, paid: bool) -> int:
+    """How many items of a group one job takes.
 
     Args:
-        items: Of the group.
         total: Items of the whole batch.
-        shots: Of each item.
+        executions: Of each item, at most.
         values: Parameters of each.
+        paid: Whether somebody is paid for each job. A kill repeats nothing there, and every job costs something beside its runs.
     """
-    most = max(_SMALLEST_CHUNK, min(_LARGEST_CHUNK, total // _SHARE))
-    most = max(1, min(most, _SHOTS_OF_A_CHUNK // shots, _VALUES_OF_A_CHUNK // max(values, 1)))
+    share = _LARGEST_CHUNK if paid else max(_SMALLEST_CHUNK, min(_LARGEST_CHUNK, total // _SHARE))
+    return max(1, min(share, _EXECUTIONS_OF_A_CHUNK // executions, _VALUES_OF_A_CHUNK // max(values, 1)))
+
+
+def cut(items: Sequence[int], most: int) -> list[Sequence[int]]:
+    """A group's items in chunks of one size or nearly, each of at most so many."""
     chunks = -(-len(items) // most)
     bounds = [len(items) * at // chunks for at in range(chunks + 1)]
     return [items[first:last] for first, last in itertools.pairwise(bounds)]

@@ -5,6 +5,7 @@ from array import array
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from circuits.batch_file import most_in_a_chunk
 from circuits.seeds import STRIDE
 from qurable.contracts.base import digest
 from qurable.contracts.batches import MAX_ITEMS
@@ -43,6 +44,23 @@ def put_together(groups: Sequence[Document], forms: Mapping[int, Any]) -> list[D
         if len(members) == 1
         else _merged(identity, [(groups[at], forms[at]) for at in members])
         for identity, members in alike.items()
+    ]
+
+
+def ready(groups: Sequence[Document], batch: str) -> list[Document]:
+    """Groups with a seed for every item, and the size of their chunks."""
+    total = sum(len(group["items"]) for group in groups)
+    return [
+        {
+            **with_seeds(group, batch),
+            "chunk": most_in_a_chunk(
+                total,
+                group["executions"],
+                len(group["items"][0][4]) // array("d").itemsize,
+                paid=group["paid"],
+            ),
+        }
+        for group in groups
     ]
 
 

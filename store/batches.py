@@ -124,16 +124,24 @@ def take_in(
     )
     number = {(at, place): item for item, (_, at, place) in enumerate(lines)}
     for at, group in enumerate(groups):
-        kept = {name: group[name] for name in ("alone", "priority", "deadline", "shots")}
+        kept = {name: group[name] for name in ("alone", "priority", "deadline")}
         insert_all(
-            connection, batch_groups, [{"batch_id": identity, "number": at, "request": requests[at], **kept}]
+            connection,
+            batch_groups,
+            [
+                {
+                    "batch_id": identity,
+                    "number": at,
+                    "request": requests[at],
+                    "chunk_items": group["chunk"],
+                    **kept,
+                }
+            ],
         )
         rows = [_item(identity, number[at, place], at, *item) for place, item in enumerate(group["items"])]
         insert_all(connection, batch_items, rows)
         members = [number[at, place] for place in range(len(rows))]
-        _add_chunks(
-            connection, identity, at, 0, cut(members, total, group["shots"], _values_of(rows[0]["numbers"]))
-        )
+        _add_chunks(connection, identity, at, 0, cut(members, group["chunk"]))
 
 
 def _row(
@@ -192,11 +200,6 @@ def _item(
     }
 
 
-def _values_of(numbers: bytes) -> int:
-    """How many parameters an item has values for."""
-    return len(numbers) // array("d").itemsize
-
-
 def _add_chunks(
     connection: Connection, identity: str, group: int, turn: int, chunks: Sequence[Sequence[int]]
 ) -> None:
@@ -246,19 +249,12 @@ def run_again(connection: Connection, identity: str, owner: str) -> None:
     for entry in waiting:
         members.setdefault(entry.group_number, []).append(entry.item)
     for group, items in members.items():
-        shots = connection.execute(
-            select(batch_groups.c.shots).where(
+        most = connection.execute(
+            select(batch_groups.c.chunk_items).where(
                 batch_groups.c.batch_id == identity, batch_groups.c.number == group
             )
         ).scalar_one()
-        first = connection.execute(
-            select(batch_items.c.numbers).where(
-                batch_items.c.batch_id == identity, batch_items.c.item == items[0]
-            )
-        ).one()
-        _add_chunks(
-            connection, identity, group, turn, cut(items, row.item_count, shots, _values_of(first.numbers))
-        )
+        _add_chunks(connection, identity, group, turn, cut(items, most))
     connection.execute(
         update(batch_items)
         .where(batch_items.c.batch_id == identity, batch_items.c.state.in_(_UNANSWERED))

@@ -432,7 +432,8 @@ batch_groups = Table(
     Column("priority", Integer, nullable=False),
     # Of each item (s).
     Column("deadline", Float),
-    Column("shots", Integer, nullable=False),
+    # Most items of one job.
+    Column("chunk_items", Integer, nullable=False, server_default="16"),
 )
 
 batch_items = Table(

@@ -14,7 +14,7 @@ from qurable.requests import AnyJob, sample
 from tests.chaos.harness import DEADLINE_SECONDS, house
 
 ITEMS = 320
-LINES = ("batch:taken", "batch:started", "simulation:piece_kept", "batch:kept")
+LINES = ("batch:read", "batch:taken", "batch:started", "simulation:piece_kept", "batch:kept")
 """Failpoints of a batch, and one in the middle of a job of its."""
 
 WIDE = (

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from circuits.batch_file import cut, read_batch
-from circuits.batch_groups import with_seeds
+from circuits.batch_file import cut, most_in_a_chunk, read_batch
+from circuits.batch_groups import ready, with_seeds
 from circuits.seeds import STRIDE
 from qurable.contracts.batches import MAX_ITEMS
 from qurable.contracts.jobs import MAX_SEED
@@ -108,19 +108,35 @@ def test_an_empty_batch_and_one_that_is_too_long_are_refused() -> None:
         read(*["0"] * (MAX_ITEMS + 1))
 
 
+@pytest.mark.parametrize(
+    ("backend", "chunk"), [("ibm:manila", 5), ("ibm", 5), ("aer", 10), ("fake_torino", 10)]
+)
+def test_observables_count_where_a_provider_has_a_limit(backend: str, chunk: int) -> None:
+    """Each may have to be measured by itself; a chunk that the provider's limit cuts in two may be paid twice in part."""
+    pub = {"circuit": CIRCUIT, "bindings": {"a": 0.1, "b": 0.5}, "observables": ["Z", "X"], "shots": 500_000}
+    estimate = {"kind": "estimate", "backend": backend, "pubs": [pub]}
+
+    (group,) = ready(read(*[estimate] * 40)["groups"], "default-batch-1")
+
+    assert group["chunk"] == chunk
+
+
 @settings(deadline=None)
 @given(
     size=st.integers(1, 3000),
     more=st.integers(0, 3000),
     shots=st.sampled_from([1, 1024, 10**6]),
     values=st.sampled_from([0, 12, 2000]),
+    paid=st.booleans(),
 )
-def test_chunks_hold_every_item_once_and_are_small(size: int, more: int, shots: int, values: int) -> None:
-    """A twentieth of the batch, where that is worth a job; and what a provider takes at once."""
-    chunks = cut(range(size), size + more, shots, values)
+def test_chunks_hold_every_item_once_and_are_small(
+    size: int, more: int, shots: int, values: int, paid: bool
+) -> None:
+    """A twentieth of the batch, where that is worth a job and a kill repeats one; and what a provider takes at once."""
+    chunks = cut(range(size), most_in_a_chunk(size + more, shots, values, paid=paid))
 
     assert [item for chunk in chunks for item in chunk] == list(range(size))
-    assert max(map(len, chunks)) <= max(16, (size + more) // 20)
+    assert paid or max(map(len, chunks)) <= max(16, (size + more) // 20)
     assert max(map(len, chunks)) <= 250
     assert max(map(len, chunks)) * shots <= 5_000_000
     assert max(map(len, chunks)) * values <= 100_000

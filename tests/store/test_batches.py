@@ -31,7 +31,7 @@ def group(lines: range, *, priority: int = 3, deadline: float | None = None) -> 
         "alone": False,
         "priority": priority,
         "deadline": deadline,
-        "shots": 1,
+        "chunk": 16,
         "items": items,
     }
 
