@@ -62,15 +62,21 @@ async def _counts(chaos: House, report: ComparisonReport) -> dict[str, dict[str,
     }
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("lines", [LINES[:3], LINES[3:]], ids=["beginning", "ending"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        pytest.param(LINES[:3], marks=pytest.mark.long, id="beginning"),
+        pytest.param(LINES[3:], marks=pytest.mark.long, id="ending"),
+        pytest.param(LINES[-2:-1], id="decided"),
+    ],
+)
 async def test_a_comparison_survives_killed_workers(
     chaos: House, calm: dict[str, dict[str, int]], lines: tuple[str, ...]
 ) -> None:
     """One dies at each line; the same counts, and a job for each place."""
     for line in lines:
         chaos.arm(line)
-    comparison = await chaos.qurable.compare(_job(lines[0]), on=PLACES)
+    comparison = await chaos.qurable.compare(_job(str(lines)), on=PLACES)
     report = await _report(comparison)
     jobs = [job for job in await chaos.qurable.list(limit=1000) if job.labels.get("comparison") == report.id]
 

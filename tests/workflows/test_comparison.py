@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from temporalio.worker import Replayer
 
 from isolation.pool import Nursery
 from qurable.comparing import as_comparison
@@ -17,6 +18,7 @@ from tests.chaos.harness import until
 from tests.circuits_at_hand import BELL
 from tests.conftest import Service, running_service
 from tests.fakes.scripted import ScriptedBackend
+from workflows.comparison import Comparison
 
 BELL_UNMEASURED = BELL.partition("measure")[0]
 ONE = BELL.replace("h q[0];", "x q[0];").replace("cx q[0], q[1];", "")
@@ -57,6 +59,13 @@ async def compared(service: Service, work: Any, **options: Any) -> ComparisonRep
     """A comparison's report, within a minute."""
     async with asyncio.timeout(60):
         return await (await service.qurable.compare(work, **options)).report()
+
+
+async def _replays(service: Service, comparison_id: str) -> None:
+    """What was decided in the workflow is decided again from its history, as by a worker that takes over."""
+    history = await service.temporal.get_workflow_handle(comparison_id).fetch_history()
+    replayer = Replayer(workflows=[Comparison], data_converter=service.temporal.data_converter)
+    await replayer.replay_workflow(history)
 
 
 async def test_places_that_agree_and_one_that_is_noisy(service: Service) -> None:
@@ -182,6 +191,7 @@ async def test_the_first_good_answer_is_kept_and_the_loser_is_withdrawn(
     assert answer.counts() == single.counts()
     assert again.id == hedged.id
     assert from_elsewhere == report
+    await _replays(service, hedged.id)
 
 
 async def test_a_place_that_answers_in_time_is_the_only_one_that_is_asked(
@@ -226,6 +236,7 @@ async def test_cancelling_a_comparison_cancels_every_place(
     with pytest.raises(JobCancelled):
         await asyncio.wait_for(comparison.report(), 60)
     stored = await comparison.stored()
+    await _replays(service, comparison.id)
 
     assert (slow.cancelled, slower.cancelled) == (slow.submitted, slower.submitted)
     assert len(slow.submitted) == len(slower.submitted) == 1

@@ -5,11 +5,14 @@ import asyncio
 import pytest
 
 from qurable.comparing import Comparison
-from qurable.contracts.comparisons import ComparisonReport
+from qurable.contracts.comparisons import ComparisonReport, PlannedComparison
 from qurable.contracts.executions import Phase
+from qurable.contracts.jobs import read_request
 from qurable.contracts.reports import State
 from qurable.errors import JobCancelled
 from qurable.requests import sample
+from store import comparisons
+from store.shelf import StoreShelf
 from tests.circuits_at_hand import BELL
 from tests.paid import DEVICE, Paid
 from tests.workflows.test_paid_cancel import LONG
@@ -45,6 +48,7 @@ async def test_a_loser_in_the_queue_is_cancelled_and_the_provider_is_asked_again
     assert (loser.qpu_seconds, report.qpu_seconds) == (0.0, 0.0)
 
 
+@pytest.mark.long
 async def test_a_loser_on_the_qpu_costs_what_it_has_run(paid: Paid) -> None:
     """The report says how much, and the sum has it."""
     await paid.control.settings(run_factor=500.0)
@@ -95,13 +99,20 @@ async def test_a_loser_that_was_faster_is_kept_and_said_so(paid: Paid) -> None:
     assert (await paid.control.job(taken["id"]))["status"] == "Completed"
 
 
+@pytest.mark.long
 async def test_the_budget_is_for_all_places_together(paid: Paid) -> None:
     """Two devices that may cost share it evenly; a simulator leaves it alone."""
     job = sample(BELL, shots=100, key="shared-budget", budget={"qpu_seconds": 60.0})
     comparison = await paid.service.qurable.compare(job, on=[DEVICE, "ibm:lima", "aer"])
     report = await _report(comparison)
 
+    kept = await paid.service.database.read(comparisons.find, comparison.id)
+    assert kept is not None
+    shelf = StoreShelf(paid.service.database)
+    planned = PlannedComparison.read(await shelf.artifact(kept[0]))
+    requests = [read_request(await shelf.artifact(leg.request)) for leg in planned.legs]
+
     assert [leg.state for leg in report.legs] == [State.COMPLETED] * 3
-    granted = [sum(bill.qpu_seconds or 0 for bill in leg.provider_jobs) for leg in report.legs]
-    assert granted[0] > 0
-    assert report.qpu_seconds == pytest.approx(sum(granted))
+    assert [request.budget.qpu_seconds for request in requests] == [30.0] * 3
+    assert all(leg.qpu_seconds > 0 for leg in report.legs[:2])
+    assert report.qpu_seconds == pytest.approx(sum(leg.qpu_seconds for leg in report.legs))
