@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from temporalio.worker import Replayer
 from isolation.pool import Nursery
 from qurable.comparing import as_comparison
 from qurable.contracts.comparisons import ComparisonReport, ComparisonState
-from qurable.contracts.executions import Phase
+from qurable.contracts.executions import Cancelled, Phase, SubmissionKey
 from qurable.contracts.reports import State
 from qurable.errors import JobCancelled, JobFailed, KeyReused, RequestRejected, TargetClosed
 from qurable.requests import estimate, sample, solve
@@ -38,12 +39,29 @@ DOWN = TargetClosed("down for maintenance")
 SHUT = TargetClosed("shut for good")
 
 
+class Stubborn(ScriptedBackend):
+    """A place whose jobs wait, and that takes its time to confirm a cancellation."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, Phase.QUEUED)
+        self.asked = asyncio.Event()
+        self.confirms = asyncio.Event()
+
+    async def cancel(self, key: SubmissionKey) -> Cancelled:
+        self.asked.set()
+        await self.confirms.wait()
+        return await super().cancel(key)
+
+
+STUBBORN = Stubborn("stubborn")
+
+
 @pytest.fixture(scope="module")
 def places() -> dict[str, ScriptedBackend]:
     """Places that do as they are told; each that is waited for is one test's own."""
     slow = {name: ScriptedBackend(name, Phase.QUEUED) for name in ("slow", "waiting", "waiting_too")}
     refusing = {"down": ScriptedBackend("down", refuses=DOWN), "shut": ScriptedBackend("shut", refuses=SHUT)}
-    return {**slow, **refusing, "second": ScriptedBackend("second")}
+    return {**slow, **refusing, "second": ScriptedBackend("second"), "stubborn": STUBBORN}
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +210,26 @@ async def test_the_first_good_answer_is_kept_and_the_loser_is_withdrawn(
     assert again.id == hedged.id
     assert from_elsewhere == report
     await _replays(service, hedged.id)
+
+
+async def test_the_answer_is_there_before_the_loser_is_gone_and_the_report_is_not(service: Service) -> None:
+    """Whoever is in a hurry has the answer; a report would say what is not known yet."""
+    hedged = await service.qurable.hedge(
+        sample(BELL, shots=100, key="hurry"), on=["stubborn", "aer"], after="1s"
+    )
+    answer = await asyncio.wait_for(hedged.answer(), 60)
+    await asyncio.wait_for(STUBBORN.asked.wait(), 60)
+    with pytest.raises(TimeoutError):
+        await hedged.report(wait=timedelta(seconds=2))
+    standing = await hedged.status()
+    STUBBORN.confirms.set()
+    report = await asyncio.wait_for(hedged.report(), 60)
+
+    assert answer.served_by == "aer"
+    assert (standing.state, standing.taken) == (ComparisonState.WITHDRAWING, "aer")
+    assert [leg.state for leg in standing.legs] == ["withdrawing", "ended"]
+    assert report.legs[0].withdrawal is not None
+    assert report.legs[0].withdrawal.confirmed
 
 
 async def test_a_place_that_answers_in_time_is_the_only_one_that_is_asked(
