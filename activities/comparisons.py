@@ -276,8 +276,6 @@ def _why_failed(call: EndComparison, legs: list[LegReport]) -> ErrorDocument | N
         return JobCancelled(
             f"comparison {call.id!r} was cancelled; what its places had by then is listed"
         ).document()
-    if call.error is not None:
-        return call.error
     if any(leg.answered for leg in legs):
         return None
     tried = [(leg.place, leg.error) for leg in legs if leg.error is not None]

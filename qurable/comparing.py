@@ -47,6 +47,11 @@ _QUERY = timedelta(seconds=5)
 _LOOK_AGAIN_SECONDS = 0.2
 _LOOK_AGAIN_AT_MOST_SECONDS = 2.0
 
+_NO_WORKER = frozenset(
+    {RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.FAILED_PRECONDITION}
+)
+"""How a query ends that nobody answers in time: there is no worker, or the one that has the workflow hangs."""
+
 _AGE: TypeAdapter[timedelta] = TypeAdapter(Age)
 
 
@@ -78,7 +83,7 @@ class Comparison:
         except RPCError as failure:
             if failure.status is RPCStatusCode.NOT_FOUND:
                 return _status_of(await self.stored())
-            if failure.status in {RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.FAILED_PRECONDITION}:
+            if failure.status in _NO_WORKER:
                 message = "no worker answers; the comparison waits for one"
                 return ComparisonStatus(id=self.id, state=ComparisonState.PREPARING, message=message)
             raise unreachable(failure) from None

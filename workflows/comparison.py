@@ -41,7 +41,7 @@ class Comparison:
         self._legs: list[LegRun] = []
         self._ended: list[LegRun] = []
         self._running: list[asyncio.Task[None]] = []
-        self._taken = self._carry.taken
+        self._taken = ""
 
     @workflow.run
     async def run(
@@ -172,7 +172,6 @@ class Comparison:
             id=self._head.id,
             legs=self._plan.legs,
             ends=self._ends(),
-            taken=self._taken,
             cancelled=cancelled,
         )
 
@@ -181,12 +180,21 @@ class Comparison:
         return tuple(leg.end for leg in self._ended if leg.end is not None)
 
     def _is_full(self) -> bool:
-        """Whether the history is to be left behind; that of a hedged run, whose legs would be told to stop, stays short."""
-        return self._head.after is None and workflow.info().is_continue_as_new_suggested()
+        """Whether the history is to be left behind, at a moment when nothing is under way but waiting.
+
+        Only joining makes history; that of a hedged run, whose legs would be told to stop, is never left behind.
+        """
+        open_still = [leg for leg in self._legs if leg.end is None]
+        return (
+            self._head.after is None
+            and workflow.info().is_continue_as_new_suggested()
+            and bool(open_still)
+            and all(leg.joined for leg in open_still)
+        )
 
     def _continue_as_new(self) -> None:
         """Go on as another execution, which joins the jobs that run."""
-        carry = ComparisonCarry(ends=self._ends(), taken=self._taken)
+        carry = ComparisonCarry(ends=self._ends())
         workflow.continue_as_new(args=[self._head, self._body, carry])
 
     def _enter(self, state: ComparisonState) -> None:

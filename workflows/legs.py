@@ -50,6 +50,7 @@ class LegRun:
         self._search_attributes = search_attributes
         self._withdrawing = False
         self._begun = False
+        self._joined = False
 
     @property
     def place(self) -> str:
@@ -64,6 +65,11 @@ class LegRun:
     def withdrawing(self) -> bool:
         """Whether it was told to stop."""
         return self._withdrawing
+
+    @property
+    def joined(self) -> bool:
+        """Whether it is only asked from time to time whether its job has ended: the one wait that makes history."""
+        return self._joined
 
     async def run(self) -> None:
         """Return once the job has ended, however; or at once where it is withdrawn before it is started."""
@@ -143,6 +149,7 @@ class LegRun:
 
     async def _wait(self, pause: timedelta, *, told: bool) -> None:
         """Until it is worth asking again."""
+        self._joined = True
         try:
             await workflow.wait_condition(
                 lambda: self._withdrawing and not told,
@@ -151,6 +158,8 @@ class LegRun:
             )
         except TimeoutError:
             return
+        finally:
+            self._joined = False
 
     def _error_of(self, failure: ChildWorkflowError) -> ErrorDocument:
         cause, job_id = failure.cause, self.leg.head.id

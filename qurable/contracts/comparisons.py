@@ -229,17 +229,13 @@ class EndComparison(Contract):
         id: Of the comparison.
         legs: With their jobs.
         ends: How each leg ended, in the order in which they did.
-        taken: The place whose answer was the first good one, where that is asked for.
         cancelled: Whether the comparison was cancelled.
-        error: Why it failed before any place was asked.
     """
 
     id: str
     legs: tuple[Leg, ...] = ()
     ends: tuple[LegEnd, ...] = ()
-    taken: str = ""
     cancelled: bool = False
-    error: ErrorDocument | None = None
 
 
 class Gap(Contract):
@@ -525,12 +521,10 @@ class ComparisonCarry(Contract):
     """What an execution hands to the next one, when it continues as new.
 
     Attributes:
-        ends: Legs that have ended.
-        taken: As in `EndComparison`.
+        ends: Legs that have ended, in the order in which they did.
     """
 
     ends: tuple[LegEnd, ...] = ()
-    taken: str = ""
 
 
 class LegStatus(Contract):

@@ -24,6 +24,7 @@ from tests.chaos.harness import (
 )
 from tests.chaos.paid_kills import LINES as PAID_LINES
 from tests.chaos.test_kills_batches import LINES as BATCH_LINES
+from tests.chaos.test_kills_comparisons import LINES as COMPARISON_LINES
 from tests.chaos.test_kills_sharing import LINES as SHARING_LINES
 from tests.chaos.test_kills_sharing import OWN
 from tests.chaos.test_kills_solving import LINES as SOLVING_LINES
@@ -77,6 +78,7 @@ QUESTION = "read:asked"
 """Failpoint of a question to the store."""
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "5"))
+
 SEED = int(os.environ.get("CHAOS_SEED", "7"))
 """`make chaos` sets both; the first round of each kill belongs to `make test`."""
 
@@ -201,7 +203,8 @@ def test_every_failpoint_of_the_code_is_in_the_matrix() -> None:
     cached = {failpoint.split(":")[1] for failpoint in CACHE_LINES}
     batched = {failpoint.split(":")[1] for failpoint in BATCH_LINES}
     shared = {failpoint.split(":")[1] for failpoint in SHARING_LINES if failpoint.startswith(OWN)}
-    others = solving | cached | batched | shared
+    compared = {failpoint.split(":")[1] for failpoint in COMPARISON_LINES}
+    others = solving | cached | batched | shared | compared
     assert here | others <= named <= here | others | paid
 
 

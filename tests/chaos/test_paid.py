@@ -12,13 +12,19 @@ from tests.chaos.paid_kills import LINES
 from tests.chaos.paid_matrix import ROWS, chosen, play
 from tests.chaos.test_kills import QUESTION
 from tests.chaos.test_kills_batches import LINES as BATCH_LINES
+from tests.chaos.test_kills_comparisons import LINES as COMPARISON_LINES
 from tests.chaos.test_kills_sharing import LINES as SHARING_LINES
 
 SEED = int(os.environ.get("CHAOS_SEED", "7"))
+
 ROUNDS = int(os.environ.get("CHAOS_PAID_ROUNDS", "0"))
+
 LANES = int(os.environ.get("CHAOS_LANES", "2"))
+
 MINUTES = float(os.environ.get("CHAOS_MINUTES", "inf"))
+
 ONLY = os.environ.get("CHAOS_ROWS", "")
+
 FEW, SOME = 4, 60
 
 SIZES = (
@@ -73,5 +79,6 @@ def test_every_failpoint_of_a_paid_job_is_in_the_matrix() -> None:
     }
 
     batched = {line for line in BATCH_LINES if line.startswith("batch:")}
-    assert named == {line.rsplit(":", 1)[-1] for line in (*LINES, *batched, *SHARING_LINES, QUESTION)}
+    elsewhere = (*batched, *SHARING_LINES, *COMPARISON_LINES, QUESTION)
+    assert named == {line.rsplit(":", 1)[-1] for line in (*LINES, *elsewhere)}
     assert set(LINES) == {row.name.rsplit(" ", 1)[-1] for row in ROWS if "worker killed at" in row.name}

@@ -2,14 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from temporalio.worker import Replayer
 
 from isolation.pool import Nursery
 from qurable.comparing import as_comparison
 from qurable.contracts.comparisons import ComparisonReport, ComparisonState
-from qurable.contracts.executions import Phase
+from qurable.contracts.executions import Cancelled, Phase, SubmissionKey
 from qurable.contracts.reports import State
 from qurable.errors import JobCancelled, JobFailed, KeyReused, RequestRejected, TargetClosed
 from qurable.requests import estimate, sample, solve
@@ -17,6 +19,7 @@ from tests.chaos.harness import until
 from tests.circuits_at_hand import BELL
 from tests.conftest import Service, running_service
 from tests.fakes.scripted import ScriptedBackend
+from workflows.comparison import Comparison
 
 BELL_UNMEASURED = BELL.partition("measure")[0]
 ONE = BELL.replace("h q[0];", "x q[0];").replace("cx q[0], q[1];", "")
@@ -36,12 +39,29 @@ DOWN = TargetClosed("down for maintenance")
 SHUT = TargetClosed("shut for good")
 
 
+class Stubborn(ScriptedBackend):
+    """A place whose jobs wait, and that takes its time to confirm a cancellation."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, Phase.QUEUED)
+        self.asked = asyncio.Event()
+        self.confirms = asyncio.Event()
+
+    async def cancel(self, key: SubmissionKey) -> Cancelled:
+        self.asked.set()
+        await self.confirms.wait()
+        return await super().cancel(key)
+
+
+STUBBORN = Stubborn("stubborn")
+
+
 @pytest.fixture(scope="module")
 def places() -> dict[str, ScriptedBackend]:
     """Places that do as they are told; each that is waited for is one test's own."""
     slow = {name: ScriptedBackend(name, Phase.QUEUED) for name in ("slow", "waiting", "waiting_too")}
     refusing = {"down": ScriptedBackend("down", refuses=DOWN), "shut": ScriptedBackend("shut", refuses=SHUT)}
-    return {**slow, **refusing, "second": ScriptedBackend("second")}
+    return {**slow, **refusing, "second": ScriptedBackend("second"), "stubborn": STUBBORN}
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +77,13 @@ async def compared(service: Service, work: Any, **options: Any) -> ComparisonRep
     """A comparison's report, within a minute."""
     async with asyncio.timeout(60):
         return await (await service.qurable.compare(work, **options)).report()
+
+
+async def _replays(service: Service, comparison_id: str) -> None:
+    """What was decided in the workflow is decided again from its history, as by a worker that takes over."""
+    history = await service.temporal.get_workflow_handle(comparison_id).fetch_history()
+    replayer = Replayer(workflows=[Comparison], data_converter=service.temporal.data_converter)
+    await replayer.replay_workflow(history)
 
 
 async def test_places_that_agree_and_one_that_is_noisy(service: Service) -> None:
@@ -182,6 +209,27 @@ async def test_the_first_good_answer_is_kept_and_the_loser_is_withdrawn(
     assert answer.counts() == single.counts()
     assert again.id == hedged.id
     assert from_elsewhere == report
+    await _replays(service, hedged.id)
+
+
+async def test_the_answer_is_there_before_the_loser_is_gone_and_the_report_is_not(service: Service) -> None:
+    """Whoever is in a hurry has the answer; a report would say what is not known yet."""
+    hedged = await service.qurable.hedge(
+        sample(BELL, shots=100, key="hurry"), on=["stubborn", "aer"], after="1s"
+    )
+    answer = await asyncio.wait_for(hedged.answer(), 60)
+    await asyncio.wait_for(STUBBORN.asked.wait(), 60)
+    with pytest.raises(TimeoutError):
+        await hedged.report(wait=timedelta(seconds=2))
+    standing = await hedged.status()
+    STUBBORN.confirms.set()
+    report = await asyncio.wait_for(hedged.report(), 60)
+
+    assert answer.served_by == "aer"
+    assert (standing.state, standing.taken) == (ComparisonState.WITHDRAWING, "aer")
+    assert [leg.state for leg in standing.legs] == ["withdrawing", "ended"]
+    assert report.legs[0].withdrawal is not None
+    assert report.legs[0].withdrawal.confirmed
 
 
 async def test_a_place_that_answers_in_time_is_the_only_one_that_is_asked(
@@ -226,6 +274,7 @@ async def test_cancelling_a_comparison_cancels_every_place(
     with pytest.raises(JobCancelled):
         await asyncio.wait_for(comparison.report(), 60)
     stored = await comparison.stored()
+    await _replays(service, comparison.id)
 
     assert (slow.cancelled, slower.cancelled) == (slow.submitted, slower.submitted)
     assert len(slow.submitted) == len(slower.submitted) == 1
