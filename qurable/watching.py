@@ -143,8 +143,10 @@ def drawn(curve: Sequence[CurvePoint], reference: Reference | None, title: str, 
         return f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="{width}"/>'
 
     parts = [
-        (f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-        'font-family="sans-serif" font-size="12">'),
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
+            'font-family="sans-serif" font-size="12">'
+        ),
         '<rect width="100%" height="100%" fill="white"/>',
         f'<text x="8" y="18" font-size="13">{escape(title)}</text><text x="8" y="36" fill="#555">{escape(below)}</text>',
         *(
