@@ -64,8 +64,8 @@ class Objective:
         circuit = self._ansatz.copy()
         circuit.measure_all()
         result = self._execute(circuit, point[np.newaxis], shots, seed)
-        counts: dict[str, int] = result.get_counts(0)
-        return counts
+        # Registers are divided by spaces, the one of all qubits first; those of a caller's own circuit, empty ones too, follow.
+        return {word.split(" ")[0]: count for word, count in result.get_counts(0).items()}
 
     def _saving(self) -> QuantumCircuit:
         """The ansatz with the observable saved at its end."""

@@ -1,13 +1,17 @@
 """Loops that begin with a file or end with a registered objective, on a real service: answers in the terms of the question."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from qurable.contracts.optimisations import LoopState
 from qurable.errors import JobFailed, RequestRejected
+from qurable.optimising import problem_file
 from tests.circuits.test_tsplib import FIVE
 from tests.circuits.test_whole_programs import KNAPSACK
 from tests.cli.shell import qurable
@@ -63,6 +67,43 @@ async def test_a_program_is_answered_by_the_names_of_its_variables(service: Serv
     )
     assert any(line.startswith("classical variables") and line.endswith("a=0 b=1 c=1 n=2") for line in lines)
     assert any(line.startswith("feasible") and line.endswith("yes") for line in lines)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+async def test_a_table_of_edges_is_read_where_files_are_read(
+    service: Service, tmp_path: Path, suffix: str
+) -> None:
+    """In a child whose memory is limited, counted from 1 where its owner says so."""
+    file = tmp_path / f"square{suffix}"
+    if suffix == ".csv":
+        file.write_text("u,v\n1,2\n2,3\n3,4\n4,1\n", encoding="ascii")
+    else:
+        pq.write_table(pa.table({"u": [1, 2, 3, 4], "v": [2, 3, 4, 1]}), file)
+    async with asyncio.timeout(_SECONDS):
+        loop = await service.qurable.optimise(problem_file(file, index_base=1), "qaoa:1", **_QUICK)
+        report = await loop.report()
+
+    assert report.reading is not None
+    assert (report.reading.format, report.reading.index_base) == (suffix[1:], 1)
+    assert report.reading.meaning == "a graph of 4 nodes and 4 edges, whose cut is to be large"
+    assert report.answer is not None
+    assert report.answer.objective == 4.0
+
+
+async def test_the_command_line_names_an_objective_and_its_data(service: Service, tmp_path: Path) -> None:
+    """For a loop's document with several observables; data without an objective are refused."""
+    file = tmp_path / "loop.json"
+    wanted = {"kind": "optimisation", "observables": [H2, NUMBER], "ansatz": {"family": "real_amplitudes"}}
+    file.write_text(json.dumps(wanted), encoding="ascii")
+    data = '{"targets": [1.0], "weight": 3}'
+    begun = ("optimize", str(file), "--evaluations", "40", "--seed", "3", "--json")
+    ended = await qurable(service, *begun, "--objective", "penalised", "--objective-data", data)
+    refused = await qurable(service, *begun, "--objective-data", data)
+
+    assert ended.code == 0, ended.err
+    assert ended.document["provenance"]["objective"]["name"] == "penalised"
+    assert refused.code == 2
+    assert "--objective-data belong to an --objective" in refused.err
 
 
 async def test_a_registered_objective_is_in_the_report_by_its_version(service: Service) -> None:
