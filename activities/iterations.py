@@ -110,20 +110,29 @@ class Iterations:
             what="the preparation of the loop",
         )
         prepared = PreparedLoop.read(document)
-        needed, capacity = state_bytes(prepared), self._admission.capacity_bytes
-        if needed > capacity and IN_CHUNKS in places_of(loop):
-            raise JobTooLarge(
-                f"the ansatz has {prepared.qubits} qubits and needs {needed / MIB:,.0f} MiB; this machine grants "
-                f"{capacity / MIB:,.0f} MiB at most: use fewer qubits, or a worker on a larger machine (QURABLE_MEMORY_MIB)",
-                needed_bytes=needed,
-                limit_bytes=capacity,
-            )
+        if IN_CHUNKS in places_of(loop):
+            self._check_room(prepared)
         if loop.reference is None:
             return prepared
         reference, warnings = await self._references.find(
             prepared.problem, loop.seed, loop.reference.total_seconds()
         )
         return prepared.model_copy(update={"reference": reference, "warnings": warnings})
+
+    def _check_room(self, prepared: PreparedLoop) -> None:
+        """Refuse what would wait for memory for ever.
+
+        Raises:
+            JobTooLarge: This machine never grants as much.
+        """
+        needed, capacity = state_bytes(prepared), self._admission.capacity_bytes
+        if needed > capacity:
+            raise JobTooLarge(
+                f"the ansatz has {prepared.qubits} qubits and needs {needed / MIB:,.0f} MiB; this machine grants "
+                f"{capacity / MIB:,.0f} MiB at most: use fewer qubits, or a worker on a larger machine (QURABLE_MEMORY_MIB)",
+                needed_bytes=needed,
+                limit_bytes=capacity,
+            )
 
     @activity.defn(name=Activity.ITERATE)
     @speaks_temporal
@@ -132,9 +141,11 @@ class Iterations:
 
         Raises:
             OptimisationFailed: The objective is no number, or the optimiser has diverged.
+            JobTooLarge: The loop was switched to this machine, which has never room for it.
             StillWaiting: The machine has no room for it yet.
         """
         prepared = await self._prepared(call.loop_id)
+        self._check_room(prepared)
         info = activity.info()
         holder = f"{info.workflow_run_id}/{info.activity_id}/{info.attempt}"
         await self._database.write(optimisations.claim, call.loop_id, holder)
