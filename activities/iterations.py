@@ -38,7 +38,9 @@ CHUNK_SECONDS = 1.0
 """A change of a loop takes effect after as long as this, and Temporal has one activity for each."""
 
 _CURVE_PER_CHUNK = 10
+
 _PREPARE_LIMITS = Limits(memory_bytes=1024 * MIB, wall_seconds=120.0)
+
 _AGAIN = timedelta(seconds=0.5)
 
 
@@ -111,14 +113,8 @@ class Iterations:
             what="the preparation of the loop",
         )
         prepared = PreparedLoop.read(document)
-        needed, capacity = state_bytes(prepared), self._admission.capacity_bytes
-        if needed > capacity and IN_CHUNKS in places_of(loop):
-            raise JobTooLarge(
-                f"the ansatz has {prepared.qubits} qubits and needs {needed / MIB:,.0f} MiB; this machine grants "
-                f"{capacity / MIB:,.0f} MiB at most: use fewer qubits, or a worker on a larger machine (QURABLE_MEMORY_MIB)",
-                needed_bytes=needed,
-                limit_bytes=capacity,
-            )
+        if IN_CHUNKS in places_of(loop):
+            self._check_room(prepared)
         if loop.reference is None or loop.objective is not None:  # no solver knows somebody's function
             return prepared
         reference, warnings = await self._references.find(
@@ -128,6 +124,21 @@ class Iterations:
             update={"reference": reference, "warnings": (*prepared.warnings, *warnings)}
         )
 
+    def _check_room(self, prepared: PreparedLoop) -> None:
+        """Refuse what would wait for memory for ever.
+
+        Raises:
+            JobTooLarge: This machine never grants as much.
+        """
+        needed, capacity = state_bytes(prepared), self._admission.capacity_bytes
+        if needed > capacity:
+            raise JobTooLarge(
+                f"the ansatz has {prepared.qubits} qubits and needs {needed / MIB:,.0f} MiB; this machine grants "
+                f"{capacity / MIB:,.0f} MiB at most: use fewer qubits, or a worker on a larger machine (QURABLE_MEMORY_MIB)",
+                needed_bytes=needed,
+                limit_bytes=capacity,
+            )
+
     @activity.defn(name=Activity.ITERATE)
     @speaks_temporal
     async def iterate(self, call: ChunkCall) -> Chunk:
@@ -135,9 +146,11 @@ class Iterations:
 
         Raises:
             OptimisationFailed: The objective is no number, or the optimiser has diverged.
+            JobTooLarge: The loop was switched to this machine, which has never room for it.
             StillWaiting: The machine has no room for it yet.
         """
         prepared = await self._prepared(call.loop_id)
+        self._check_room(prepared)
         info = activity.info()
         holder = f"{info.workflow_run_id}/{info.activity_id}/{info.attempt}"
         await self._database.write(optimisations.claim, call.loop_id, holder)

@@ -22,6 +22,7 @@ _NOTHING: dict[str, Any] = {
 }
 
 
+@pytest.mark.long
 async def test_a_loop_that_finishes_elsewhere_says_what_was_where(service: Service, tmp_path: Path) -> None:
     """In the document and in words; one that has ended is switched no more."""
     file = tmp_path / "ring.edges"

@@ -201,6 +201,26 @@ async def test_a_loop_that_fails_closes_its_session(paid: Paid) -> None:
 
 
 @pytest.mark.long
+async def test_a_loop_that_is_switched_to_where_it_has_no_room_is_paused(paid: Paid) -> None:
+    """It would wait for memory for ever, and hear nobody meanwhile."""
+    await paid.control.settings(hold=True)
+    loop = await paid.service.qurable.optimise(
+        {"Z" * 30: 1.0}, "real_amplitudes:1", **_wishes(mode="job", backend="ibm:brisbane")
+    )
+    (taken,) = await paid.until_taken()
+    await loop.switch("aer")
+    await paid.control.set_job(taken["id"], status="Failed", reason="calibration lost", reason_code=1517)
+    await _until(loop, "it is paused", lambda status: "calibration lost" in status.message)
+    await loop.resume()
+    paused = await _until(loop, "it is paused again", lambda status: "on 'aer'" in status.message)
+    await loop.stop()
+    report = await asyncio.wait_for(loop.report(), _SECONDS)
+
+    assert "30 qubits" in paused.message
+    assert (report.stopped_by, report.best) == (StopReason.STOPPED, None)
+
+
+@pytest.mark.long
 async def test_the_reconciler_closes_the_session_of_a_terminated_loop(paid_stack: PaidStack) -> None:
     """Nothing of the workflow's own runs after a termination; its job is cancelled."""
     async with paid_stack(**RECONCILING) as paid:

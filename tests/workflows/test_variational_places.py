@@ -93,6 +93,7 @@ async def test_a_loop_explores_on_aer_and_finishes_on_a_device_with_more_shots(s
     assert report.provenance["final_shots"] == 200
 
 
+@pytest.mark.long
 async def test_a_loop_is_switched_to_a_device_and_stopped_there(service: Service) -> None:
     """From the next iteration on; stopping withdraws the job that runs and keeps what is there."""
     loop = await service.qurable.optimise(
