@@ -24,6 +24,7 @@ from tests.chaos.harness import (
 )
 from tests.chaos.paid_kills import LINES as PAID_LINES
 from tests.chaos.test_kills_batches import LINES as BATCH_LINES
+from tests.chaos.test_kills_matrices import LINES as MATRIX_LINES
 from tests.chaos.test_kills_solving import LINES as SOLVING_LINES
 from tests.circuits_at_hand import BELL
 from tests.fallback.test_cache_backend import LINES as CACHE_LINES
@@ -198,7 +199,8 @@ def test_every_failpoint_of_the_code_is_in_the_matrix() -> None:
     solving = {failpoint.split(":")[1] for failpoint in SOLVING_LINES}
     cached = {failpoint.split(":")[1] for failpoint in CACHE_LINES}
     batched = {failpoint.split(":")[1] for failpoint in BATCH_LINES}
-    others = solving | cached | batched
+    matrices = {failpoint.split(":")[1] for failpoint in MATRIX_LINES}
+    others = solving | cached | batched | matrices
     assert here | others <= named <= here | others | paid
 
 
