@@ -7,7 +7,8 @@ attempt, another run of the workflow or a rerun, goes on from there.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
+from collections import OrderedDict
+from collections.abc import Awaitable, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -55,6 +56,9 @@ from store.shelf import StoreShelf
 
 T = TypeVar("T")
 
+Chunks = list[Sequence[int]]
+"""Entries of a matrix by the item of the batch that runs them."""
+
 TURN_SECONDS = 10.0
 _PAGE = 20
 """Ended items that are read at once: each brings the shots of up to 250 entries."""
@@ -63,6 +67,7 @@ _LIMITS = Limits(memory_bytes=4096 * MIB, wall_seconds=300.0, cpu_seconds=300.0)
 _RPC = timedelta(seconds=10)
 _LOOK_AGAIN = timedelta(seconds=2)
 _LOOK_AGAIN_AT_MOST = timedelta(seconds=30)
+_ROUNDS_AT_HAND = 8
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
 _ANSWERED = (State.COMPLETED, State.DEGRADED)
 
@@ -96,6 +101,7 @@ class Matrices:
         self._limits = limits
         self._reports = MatrixReports(database, pool)
         self._failpoint = failpoint
+        self._recent: OrderedDict[tuple[str, int], Chunks] = OrderedDict()
 
     @activity.defn(name=Activity.MATRIX_BEGIN)
     @speaks_temporal
@@ -213,13 +219,23 @@ class Matrices:
         page = await batch_items.page(self._database, self._shelf, batch, row.seen, _PAGE)
         if not page.items:
             return 0
-        asked = await self._database.read(matrices.asked_in, identity, turn)
-        chunks = chunks_of(matrices.prepared_of(row), asked)
+        chunks = await self._chunks(row)
         entries = [entry for item in page.items for entry in _entries(item, chunks[item.item])]
         await self._database.write(matrices.keep, identity, turn, entries, page.after)
         self._failpoint("matrix:kept")
         beat(f"{page.after} jobs of batch {batch} have ended")
         return len(page.items)
+
+    async def _chunks(self, row: Any) -> Chunks:
+        """The entries of each item of a round's batch; they are the same for as long as it runs."""
+        round_ = (row.id, row.round)
+        if round_ not in self._recent:
+            asked = await self._database.read(matrices.asked_in, row.id, row.round)
+            prepared = await asyncio.to_thread(matrices.prepared_of, row)
+            self._recent[round_] = chunks_of(prepared, asked)
+            while len(self._recent) > _ROUNDS_AT_HAND:
+                self._recent.popitem(last=False)
+        return self._recent[round_]
 
     @activity.defn(name=Activity.MATRIX_CANCEL)
     @speaks_temporal

@@ -61,6 +61,8 @@ def take_in(
         "owner": owner,
         "round": 0,
         "state": MatrixState.RUNNING,
+        "kind": prepared.request.kind,
+        "samples": len(prepared.train) + len(prepared.test),
         "prepared": zlib.compress(prepared.model_dump_json().encode(), 1),
         "seen": 0,
         "accepted_at": moment(connection),
@@ -206,13 +208,12 @@ def status(connection: Connection, identity: str) -> MatrixStatus | None:
     reused = connection.execute(
         select(func.count()).select_from(matrix_entries).where(ours, matrix_entries.c.round == _ELSEWHERE)
     ).scalar_one()
-    prepared = prepared_of(row)
     return MatrixStatus(
         id=identity,
         project=row.project,
-        kind=prepared.request.kind,
+        kind=row.kind,
         state=MatrixState(row.state),
-        samples=len(prepared.train) + len(prepared.test),
+        samples=row.samples,
         entries=total,
         kept=kept,
         reused=reused,

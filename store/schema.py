@@ -567,6 +567,8 @@ matrices = Table(
     Column("owner", String(80), nullable=False),
     Column("round", Integer, nullable=False, default=0),
     Column("state", String(24), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("samples", Integer, nullable=False),
     # What is run and for which samples, as deflated JSON.
     Column("prepared", LargeBinary, nullable=False),
     # How many ended items of this round's batch have been looked at.

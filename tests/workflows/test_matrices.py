@@ -98,6 +98,7 @@ async def test_only_what_no_earlier_matrix_has_is_run(service: Service) -> None:
     assert made <= {job["id"] for job in after.header.provenance["jobs"]}
 
 
+@pytest.mark.long
 async def test_the_same_seed_gives_the_same_matrix(service: Service) -> None:
     """Whatever was run before: entries with a seed of their own are others than those without."""
     train = data(5)
@@ -196,6 +197,7 @@ async def test_a_feature_map_that_does_not_fit_is_refused(service: Service) -> N
             await refused.report()
 
 
+@pytest.mark.long
 async def test_what_fails_is_missing_and_alone_is_run_again(service: Service) -> None:
     """A sample that divides by zero leaves its chunk without values; the sweep of the others is kept."""
     circuit = MAP.copy()

@@ -17,6 +17,8 @@ def upgrade() -> None:
         sa.Column("owner", sa.String(length=80), nullable=False),
         sa.Column("round", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=24), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("samples", sa.Integer(), nullable=False),
         sa.Column("prepared", sa.LargeBinary(), nullable=False),
         sa.Column("seen", sa.Integer(), nullable=False),
         sa.Column("report", sa.LargeBinary(), nullable=True),
