@@ -32,6 +32,7 @@ from activities.owners import TemporalOwners
 from activities.places import Patience, Places
 from activities.plan_route import PlanRoute
 from activities.post_process import PostProcess
+from activities.precise import PreciseRounds
 from activities.prepare import Prepare
 from activities.preview import Preview
 from activities.queue_worker import queue_worker
@@ -76,6 +77,7 @@ from store.ledger import StoreLedger
 from store.shelf import StoreShelf
 from workflows.batch import Batch
 from workflows.hybrid_job import HybridJob
+from workflows.precise import PreciseEstimate
 from workflows.read_store import ReadStore
 from workflows.reconciler import Reconciler
 from workflows.scheduled import ScheduledRun
@@ -87,6 +89,7 @@ from workflows.variational import Variational
 WORKFLOWS = (
     Batch,
     HybridJob,
+    PreciseEstimate,
     ReadStore,
     Reconciler,
     ScheduledRun,
@@ -274,6 +277,7 @@ def _activities(
             Approve(checkpoints).approval,
             DecideChange(checkpoints, shelf, watch).change,
             SetRolloutActivity(database, registry).set_rollout,
+            PreciseRounds(database, shelf, compiling).precise,
             fires.due,
             fires.due_request,
             fires.tally_fire,

@@ -19,6 +19,7 @@ from qurable.contracts.executions import JobRef
 from qurable.contracts.fires import Due, DueCall, DueJob, FireReport, TallyCall
 from qurable.contracts.jobs import Hook, Limits
 from qurable.contracts.optimisations import BeginLoop, Chunk, ChunkCall, EndLoop, LoopPlan, OptimisationReport
+from qurable.contracts.precise import PreciseCall, PreciseStep
 from qurable.contracts.rollout import RolloutChange
 from qurable.contracts.routes import Route
 from qurable.contracts.shadows import ShadowCall, ShadowJob
@@ -283,6 +284,19 @@ async def await_calibration(call: CalibrationCall, pace: Pace) -> None:
         start_to_close_timeout=pace.stage,
         heartbeat_timeout=pace.heartbeat,
         retry_policy=STEADY,
+    )
+
+
+async def precise(call: PreciseCall) -> PreciseStep:
+    """Take in a round, and decide on the next."""
+    return await _run(
+        Activity.PRECISE,
+        call,
+        returns=PreciseStep,
+        summary="decide on the next round",
+        start_to_close_timeout=_FIRST.stage,
+        heartbeat_timeout=_FIRST.heartbeat,
+        retry_policy=PATIENT,
     )
 
 
