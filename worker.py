@@ -41,6 +41,7 @@ from activities.owners import TemporalOwners
 from activities.places import Patience, Places
 from activities.plan_route import PlanRoute
 from activities.post_process import PostProcess
+from activities.precise import PreciseRounds
 from activities.prepare import Prepare
 from activities.preview import Preview
 from activities.queue_worker import queue_worker
@@ -90,6 +91,7 @@ from workflows.comparison import Comparison
 from workflows.cut import Cut
 from workflows.hybrid_job import HybridJob
 from workflows.matrix import Matrix
+from workflows.precise import PreciseEstimate
 from workflows.read_store import ReadStore
 from workflows.reconciler import Reconciler
 from workflows.scheduled import ScheduledRun
@@ -105,6 +107,7 @@ WORKFLOWS = (
     Collector,
     HybridJob,
     Matrix,
+    PreciseEstimate,
     ReadStore,
     Reconciler,
     ScheduledRun,
@@ -308,6 +311,7 @@ def _activities(
             Approve(checkpoints).approval,
             DecideChange(checkpoints, shelf, watch).change,
             SetRolloutActivity(database, registry).set_rollout,
+            PreciseRounds(database, shelf, compiling).precise,
             fires.due,
             fires.due_request,
             fires.tally_fire,

@@ -17,6 +17,7 @@ from qurable.contracts.budgets import BudgetChange, Budgets
 from qurable.contracts.comparisons import ComparisonReport
 from qurable.contracts.cutting import CutPrice, CutReport, CutStatus
 from qurable.contracts.matrices import MatrixReport
+from qurable.contracts.precise import PreciseReport
 from qurable.contracts.reports import JobEvent, JobReport, JobStatus, JobSummary, State
 from qurable.contracts.results import Results
 from qurable.contracts.rollout import Rollout, RolloutChange
@@ -61,6 +62,10 @@ class BlockingQurable:
         running: Coroutine[Any, Any, JobReport | Job] = self._client.run(work, wait=wait, **options)
         answer = self._wait(running)
         return answer.id if isinstance(answer, Job) else answer
+
+    def precise(self, circuit: Any, observable: Any, values: Any = None, **options: Any) -> PreciseReport:
+        """Estimate to a precision at a price, and wait for the report; see `Qurable.precise`."""
+        return self._wait(self._client.precise(circuit, observable, values, **options))
 
     def result(self, job_id: str, *, wait: timedelta | None = None) -> JobReport:
         """The report of a job; see `Qurable.result`."""

@@ -23,6 +23,7 @@ from qurable.contracts.budgets import BudgetChange, Budgets
 from qurable.contracts.comparisons import Comparison as ComparisonRequest
 from qurable.contracts.cutting import CutPrice
 from qurable.contracts.jobs import JobHead
+from qurable.contracts.precise import PreciseReport
 from qurable.contracts.reports import JobEvent, JobReport, JobStatus, JobSummary, State
 from qurable.contracts.results import Results
 from qurable.contracts.rollout import Rollout, RolloutChange
@@ -37,6 +38,7 @@ from qurable.errors import DecisionRefused, KeyReused, NoWorker, from_document
 from qurable.matrices import MatrixRun, as_features, as_kernel, run_matrix_again, start_matrix
 from qurable.names import HYBRID_JOB, READ_STORE, SET_BUDGET, SET_ROLLOUT, Queue
 from qurable.optimising import Loop, as_optimisation, start_loop
+from qurable.precise import PreciseJob, as_precise, start_precise
 from qurable.requests import AnyJob, as_job
 from qurable.schedules import Schedules
 from qurable.temporal.attributes import first_attributes
@@ -244,6 +246,39 @@ class Qurable:
     def attach_loop(self, loop_id: str) -> Loop:
         """A variational loop by its id, whoever started it."""
         return Loop(loop_id, self.temporal, self._read)
+
+    async def start_precise(
+        self, circuit: Any, observable: Any, values: Any = None, **options: Any
+    ) -> PreciseJob:
+        """Start an estimate to a precision at a price, or find the one that its key already started.
+
+        Args:
+            circuit: As for `estimate`.
+            observable: One: a Pauli label, a sum of them, a `SparsePauliOp`.
+            values: Of the circuit's parameters.
+            **options: `precision` (standard error), `max_price` with `currency`, `max_qpu_seconds`, `max_shots`,
+                `pilot_shots`, and fields of `EstimateJob`.
+
+        Raises:
+            RequestRejected: Naming the field.
+            KeyReused: The key belongs to another request.
+            ServiceUnreachable: Temporal does not answer.
+        """
+        return await start_precise(self.temporal, as_precise(circuit, observable, values, **options))
+
+    async def precise(
+        self, circuit: Any, observable: Any, values: Any = None, **options: Any
+    ) -> PreciseReport:
+        """Estimate to a precision at a price, and wait for the report; see `start_precise`.
+
+        Raises:
+            JobFailed: A round failed, or not even the first was within the limits.
+        """
+        return await (await self.start_precise(circuit, observable, values, **options)).report()
+
+    def attach_precise(self, precise_id: str) -> PreciseJob:
+        """An estimate to a precision by its id, whoever started it."""
+        return PreciseJob(precise_id, self.temporal)
 
     async def kernel(self, feature_map: Any, x_train: Any, x_test: Any = None, **options: Any) -> MatrixRun:
         """Start a quantum kernel matrix, or find the one that its key already started.

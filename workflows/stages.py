@@ -38,6 +38,7 @@ from qurable.contracts.jobs import Hook, Limits
 from qurable.contracts.loop_turns import LastCall, LastJob, LeaveCall, Turn, TurnCall
 from qurable.contracts.matrices import MatrixCall, MatrixHead, MatrixReport, MatrixStatus
 from qurable.contracts.optimisations import BeginLoop, Chunk, ChunkCall, EndLoop, LoopPlan, OptimisationReport
+from qurable.contracts.precise import PreciseCall, PreciseStep
 from qurable.contracts.rollout import RolloutChange
 from qurable.contracts.routes import Route
 from qurable.contracts.shadows import ShadowCall, ShadowJob
@@ -318,6 +319,19 @@ async def await_calibration(call: CalibrationCall, pace: Pace) -> None:
         start_to_close_timeout=pace.stage,
         heartbeat_timeout=pace.heartbeat,
         retry_policy=STEADY,
+    )
+
+
+async def precise(call: PreciseCall) -> PreciseStep:
+    """Take in a round, and decide on the next."""
+    return await _run(
+        Activity.PRECISE,
+        call,
+        returns=PreciseStep,
+        summary="decide on the next round",
+        start_to_close_timeout=_FIRST.stage,
+        heartbeat_timeout=_FIRST.heartbeat,
+        retry_policy=PATIENT,
     )
 
 

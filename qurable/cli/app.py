@@ -20,6 +20,7 @@ from qurable.cli.cut import cut
 from qurable.cli.kernel import features, kernel
 from qurable.cli.optimize import loop, optimize
 from qurable.cli.options import File, JobId, Json, Shots, Strict, Wishes, with_wishes
+from qurable.cli.precise import precise
 from qurable.cli.rollout import rollout
 from qurable.cli.route import route
 from qurable.cli.schedule import schedule
@@ -107,6 +108,11 @@ app.command(epilog="example: qurable route bell.qasm --backend ibm:torino --shot
 app.command(
     epilog="example: qurable optimize graph.gset --ansatz qaoa:2 --optimiser cobyla --seed 7 --follow"
 )(optimize)
+
+
+app.command(
+    epilog="example: qurable precise bell.qasm --observable ZZ --precision 0.01 --max-price 20 --backend ibm:torino"
+)(precise)
 
 
 app.command(epilog="example: qurable loop loop-default-1f2e3d4c5b6a7988 --follow")(loop)

@@ -1,0 +1,93 @@
+"""What `qurable precise` is told, and what it prints."""
+
+import asyncio
+import contextlib
+import json as json_module
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from qurable.cli.printing import err, out, print_json, print_table
+from qurable.contracts.precise import PreciseReport
+from qurable.errors import RequestRejected
+from qurable.precise import PreciseJob
+
+_BAR = 30
+
+
+def is_id(work: str) -> bool:
+    """Whether it names one that was started, rather than a file."""
+    return work.startswith("precise-") and not Path(work).exists()
+
+
+def read(file: Path, observable: str | None, parameters: Sequence[str] | None) -> tuple[Path, Any]:
+    """The circuit's file, and the values of its parameters.
+
+    Raises:
+        RequestRejected: There is no such file, no observable, or a parameter is not name=value.
+    """
+    if not file.is_file():
+        raise RequestRejected(f"there is no file {str(file)!r}")
+    if observable is None:
+        raise RequestRejected("name what to estimate: --observable, such as ZZ")
+    values = {}
+    for word in parameters or ():
+        name, _, text = word.partition("=")
+        try:
+            values[name] = float(text)
+        except ValueError:
+            raise RequestRejected(f"--parameter {word!r} is not name=value with a number") from None
+    return file, values or None
+
+
+def read_observable(text: str | None) -> Any:
+    """A label, or a sum of them as JSON.
+
+    Raises:
+        RequestRejected: It looks like JSON and is none.
+    """
+    if text is None or not text.lstrip().startswith("{"):
+        return text
+    try:
+        return json_module.loads(text)
+    except ValueError as problem:
+        raise RequestRejected(f"--observable {text!r} is no JSON: {problem}") from None
+
+
+def said(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """What was said of it."""
+    return {name: value for name, value in wanted.items() if value not in (None, "")}
+
+
+@contextlib.contextmanager
+def left_behind(found: PreciseJob) -> Iterator[None]:
+    """Says how to find it again where the terminal is left."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        err.print(f"\n{found.id} goes on with its worker: `qurable precise {found.id}` waits for it")
+        raise
+
+
+def report(found: PreciseReport, *, json: bool) -> None:
+    """The value, and its rounds with their error bars."""
+    if json:
+        print_json({**found.model_dump(mode="json"), "state": "completed"})
+        return
+    out.print(f"value    {found.value:+.6f} ± {found.standard_error:.6f}")
+    out.print(f"95 %     {found.interval[0]:+.6f} to {found.interval[1]:+.6f}")
+    out.print(f"ended    {found.because}")
+    table = Table("round", "job", "shots", "standard error", "", "price", box=None)
+    widest = max((done.standard_error for done in found.rounds), default=0.0) or 1.0
+    for done in found.rounds:
+        bar = "█" * max(1, round(_BAR * done.standard_error / widest))
+        price = "" if done.price is None else f"{done.price:.2f} {found.currency}"
+        table.add_row(
+            str(done.number), done.job_id, f"{sum(done.shots):,}", f"{done.standard_error:.4g}", bar, price
+        )
+    print_table(table)
+    if found.price is not None:
+        out.print(f"price    {found.price:.2f} {found.currency}, {found.qpu_seconds:.1f} QPU seconds")
+    out.print(f"report   {found.id}")
