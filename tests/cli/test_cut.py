@@ -15,19 +15,8 @@ async def test_the_price_is_shown_and_the_cut_is_run_and_found_again(
     """Nothing runs for its price, and to sample is refused with the reason before a service is looked for."""
     file = tmp_path / "two_halves.qasm"
     file.write_text(qasm3.dumps(two_halves()), encoding="utf-8")
-    asked = (
-        "cut",
-        str(file),
-        "--observable",
-        "ZIII",
-        "--marginal",
-        "3,0",
-        "--backend",
-        "aer",
-        "--qubits",
-        "2",
-    )
-    asked += ("--shots", "500", "--seed", "5")
+    wishes = "--marginal 3,0 --backend aer --qubits 2 --shots 500 --seed 5".split()
+    asked = ["cut", str(file), "--observable", "ZIII", *wishes]
 
     price = await qurable(service, *asked, "--price")
     ran = await qurable(service, *asked, "--key", "shell", "--json")
