@@ -117,7 +117,9 @@ def _report(call: EndCut, held: Held) -> CutReport:
     """The report without values."""
     plan, known = held.plan, held.report
     before = () if known is None else known.fragments
-    fragments = (*before, *(end for end in call.ended if end not in before))
+    # A rerun finds the ends of answered fragments again, with what a provider has said of their cost since.
+    found = {end.job_id: end for end in (*before, *call.ended)}
+    fragments = tuple(sorted(found.values(), key=lambda end: (end.name, end.ordinal)))
     prices = [end.price for end in fragments]
     asked = plan.job.estimate
     return CutReport(

@@ -70,8 +70,9 @@ class CutRuns:
         """
         wanted = [(run, await self._job(run)) for run in call.runs]
         for run, job in wanted:
-            await self._start(call, run, job)
-        watched = {asyncio.create_task(self._end_of(run, job)) for run, job in wanted}
+            if await self._database.read(jobs.find, job.job_id) is None:
+                await self._start(call, run, job)
+        watched = {asyncio.create_task(self._end_of(call, run, job)) for run, job in wanted}
         try:
             beat(f"{len(watched)} fragments run")
             done, _ = await asyncio.wait(watched, timeout=TURN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -89,9 +90,11 @@ class CutRuns:
         return job_of(read_request(await self._shelf.artifact(run.request)), run)
 
     async def _start(self, call: FragmentsCall, run: FragmentRun, job: AnyJob) -> None:
-        """Start a job unless it is there or has ended; its id follows from the cut's, so that nobody pays it twice."""
-        if await self._database.read(jobs.find_report, job.job_id) is not None:
-            return
+        """Start a job; its id follows from the cut's, so that one that is there is found, and nobody pays it twice.
+
+        Raises:
+            JobCancelled: The cut was called off, or another execution runs it.
+        """
         if not await self._database.read(cuttings.runs, call.cut.id, call.cut.owner):
             raise JobCancelled(f"cut {call.cut.id!r} was called off, or another execution runs it")
         self._failpoint("cut:taken")
@@ -102,29 +105,26 @@ class CutRuns:
         activity.logger.info("job %s runs fragment %s of cut %s", job.job_id, run.name, call.cut.id)
         self._failpoint("cut:started")
 
-    async def _end_of(self, run: FragmentRun, job: AnyJob) -> FragmentEnd:
-        """How a job ended, once it has."""
-        reason = "it was removed"
-        if await self._database.read(jobs.find_report, job.job_id) is None:
+    async def _end_of(self, call: FragmentsCall, run: FragmentRun, job: AnyJob) -> FragmentEnd:
+        """How a job ended, once it has; one that Temporal has lost is started again, and finds what was paid for."""
+        while True:
+            handle = self._client.get_workflow_handle(job.job_id, result_type=RawValue)
             try:
-                await self._client.get_workflow_handle(job.job_id, result_type=RawValue).result()
+                await handle.result()
             except WorkflowFailureError as failure:
                 reason = str(failure.cause or failure)
             except RPCError as failure:
                 if failure.status is not RPCStatusCode.NOT_FOUND:
                     raise StillWaiting(f"Temporal does not answer: {failure.message}", _LOOK_AGAIN) from None
-        report = await self._database.read(jobs.find_report, job.job_id)
-        if report is None:
-            error = InternalError(f"job {job.job_id!r} ended without a report: {reason}").document()
-            return FragmentEnd(
-                name=run.name,
-                ordinal=run.ordinal,
-                job_id=job.job_id,
-                state=State.FAILED,
-                error=error,
-                again=True,
-            )
-        return ended(run, report)
+                report = await self._database.read(jobs.find_report, job.job_id)
+                if report is not None:
+                    return ended(run, report)
+                await self._start(call, run, job)
+                continue
+            else:
+                reason = "nobody knows why"
+            report = await self._database.read(jobs.find_report, job.job_id)
+            return _unreported(run, job.job_id, reason) if report is None else ended(run, report)
 
     @activity.defn(name=Activity.CANCEL_FRAGMENTS)
     @speaks_temporal
@@ -139,8 +139,16 @@ class CutRuns:
                 await self._qurable.cancel(job.job_id)
             except JobNotFound:
                 continue  # it was never started
-            ends.append(await self._end_of(run, job))
+            ends.append(await self._end_of(call, run, job))
         return FragmentEnds(ends=tuple(ends))
+
+
+def _unreported(run: FragmentRun, job_id: str, reason: str) -> FragmentEnd:
+    """The end of a job that left no report, since somebody terminated it."""
+    error = InternalError(f"job {job_id!r} ended without a report: {reason}").document()
+    return FragmentEnd(
+        name=run.name, ordinal=run.ordinal, job_id=job_id, state=State.FAILED, error=error, again=True
+    )
 
 
 def ended(run: FragmentRun, report: JobReport) -> FragmentEnd:

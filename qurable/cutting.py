@@ -135,7 +135,7 @@ def as_cut(
     """A cut from what people have at hand.
 
     Args:
-        work: An estimation job of one pub, or a pub as Qiskit's estimator takes it: `(circuit, observables)`,
+        work: A cut as it is, an estimation job of one pub, or a pub as Qiskit's estimator takes it: `(circuit, observables)`,
             `(circuit, observables, values)` or `(circuit, observables, values, precision)`; `(circuit, [])` for marginals alone.
         cut: Fields of `CutOptions`.
         marginals: Sets of virtual qubits whose joint probabilities are asked for.
@@ -145,6 +145,8 @@ def as_cut(
     Raises:
         RequestRejected: Naming the field; sampling is refused with the reason.
     """
+    if isinstance(work, CutJob):
+        return work
     if isinstance(work, SampleJob | SamplePub):
         raise RequestRejected(_NO_SAMPLES)
     if isinstance(work, SolveJob):

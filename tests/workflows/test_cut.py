@@ -1,16 +1,28 @@
 """Cuts: a circuit in fragments that are jobs of their own, put together again with error bars."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
 
 from qurable.contracts.cutting import CutReport, CutState
+from qurable.contracts.executions import Phase, Submission
+from qurable.contracts.reports import State
 from qurable.contracts.results import ErrorOrigin
-from qurable.errors import JobFailed, JobNotFound, KeyReused, RequestRejected
+from qurable.errors import (
+    FragmentFailed,
+    JobCancelled,
+    JobFailed,
+    JobNotFound,
+    KeyReused,
+    RequestRejected,
+)
 from qurable.requests import sample
-from tests.conftest import Service
+from tests.chaos.harness import until
+from tests.conftest import Service, Stack
 from tests.cut_at_hand import HALF, MARGINALS, WANTED, exact_marginal, exact_values, two_halves
+from tests.fakes.narrow import NarrowBackend
 
 _SECONDS = 150
 _SIGMAS = 4.0
@@ -126,3 +138,87 @@ async def test_sampling_is_refused_with_the_reason(service: Service) -> None:
 
     with pytest.raises(RequestRejected, match="cannot be sampled"):
         await service.qurable.cut(sample(circuit))
+
+
+def _on(backend: str, **cut: Any) -> dict[str, Any]:
+    return {"backend": backend, "cut": cut, "shots": 50, "seed": 5, "fallback": {"policy": "none"}}
+
+
+async def test_a_fragment_that_fails_is_run_again_alone(stack: Stack) -> None:
+    """Counted at the backend: the other fragment is sent once, whatever happens to this one."""
+    failed: list[str] = []
+
+    def fails_once(submission: Submission) -> bool:
+        if not failed:
+            failed.append(submission.key.job_id)
+        return failed == [submission.key.job_id]
+
+    qpu = NarrowBackend("qpu", fails_once)
+    async with asyncio.timeout(_SECONDS), stack(backends={"qpu": qpu}) as service:
+        cut = await service.qurable.cut((two_halves(), WANTED), **_on("qpu"))
+        report = await cut.report()
+
+    lost, *answered = sorted(report.fragments, key=lambda end: end.answered)
+    assert report.state is CutState.COMPLETED
+    assert (lost.job_id, lost.state, lost.ordinal) == (failed[0], State.FAILED, 0)
+    assert {(end.name, end.ordinal) for end in answered} == {(name, int(name == lost.name)) for name in "AB"}
+    of_job = Counter(submission.key.job_id for submission in qpu.jobs.values())
+    assert of_job.keys() == {end.job_id for end in report.fragments}
+    assert all(of_job[end.job_id] == 1 for end in answered)
+    again = next(end for end in answered if end.name == lost.name)
+    assert _circuits(qpu, lost.job_id) == _circuits(qpu, again.job_id)
+    assert report.price.qubits == 2
+
+
+def _circuits(qpu: NarrowBackend, job_id: str) -> list[str]:
+    of_job = [entry for entry in qpu.jobs.values() if entry.key.job_id == job_id]
+    return [pub.isa for pub in of_job[0].pubs]
+
+
+@pytest.mark.long
+async def test_what_a_failed_cut_has_is_kept_and_a_rerun_runs_the_rest(stack: Stack) -> None:
+    """Nothing that was paid for is paid for again."""
+    warm: list[str] = []
+
+    def fails(submission: Submission) -> bool:
+        """All of the first job that comes, while the fridge is warm."""
+        if not qpu.submitted[1:]:
+            warm.append(submission.key.job_id)
+        return submission.key.job_id in warm
+
+    qpu = NarrowBackend("qpu", fails)
+    async with asyncio.timeout(_SECONDS), stack(backends={"qpu": qpu}) as service:
+        cut = await service.qurable.cut((two_halves(), WANTED), **_on("qpu", reruns=0))
+        with pytest.raises(JobFailed, match=rf"qurable cut --rerun {cut.id}") as failure:
+            await cut.report()
+        partial = await cut.failed_report()
+        sent = len(qpu.submitted)
+        warm.clear()
+        again = await service.qurable.run_cut_again(cut.id)
+        report = await again.report()
+        sent_again = len(qpu.submitted) - sent
+
+    assert failure.value.error.code == FragmentFailed.__name__
+    lost = [end for end in partial.fragments if not end.answered]
+    assert partial.state is CutState.FAILED
+    assert [end.name for end in lost] == failure.value.error.details["fragments"]
+    assert report.state is CutState.COMPLETED
+    assert sent_again == len(lost)
+    assert all(end in report.fragments for end in partial.fragments)
+
+
+async def test_a_cancelled_cut_cancels_the_jobs_of_its_fragments(stack: Stack) -> None:
+    """Jobs are executions of their own: nobody else would withdraw them."""
+    qpu = NarrowBackend("qpu")
+    qpu.script(Phase.QUEUED)
+    async with asyncio.timeout(_SECONDS), stack(backends={"qpu": qpu}) as service:
+        cut = await service.qurable.cut((two_halves(), WANTED), **_on("qpu"))
+        await until("both are sent", lambda: len(qpu.submitted) == 2)
+        await cut.cancel()
+        with pytest.raises(JobCancelled):
+            await cut.report()
+        report = await cut.failed_report()
+
+    assert sorted(qpu.cancelled) == sorted(qpu.submitted)
+    assert report.state is CutState.CANCELLED
+    assert {end.state for end in report.fragments} == {State.CANCELLED}

@@ -1,0 +1,39 @@
+"""`qurable cut`, as a shell runs it."""
+
+from pathlib import Path
+
+from qiskit import qasm3
+
+from tests.cli.shell import qurable
+from tests.conftest import Service
+from tests.cut_at_hand import exact_marginal, exact_values, two_halves
+
+
+async def test_the_price_is_shown_and_the_cut_is_run_and_found_again(
+    service: Service, tmp_path: Path
+) -> None:
+    """Nothing runs for its price, and to sample is refused with the reason before a service is looked for."""
+    file = tmp_path / "two_halves.qasm"
+    file.write_text(qasm3.dumps(two_halves()), encoding="utf-8")
+    wishes = "--marginal 3,0 --backend aer --qubits 2 --shots 500 --seed 5".split()
+    asked = ["cut", str(file), "--observable", "ZIII", *wishes]
+
+    price = await qurable(service, *asked, "--price")
+    ran = await qurable(service, *asked, "--key", "shell", "--json")
+    shown = await qurable(service, "cut", "--attach", ran.document["id"])
+    sampled = await qurable(service, "cut", str(file), "--backend", "aer", "--qubits", "2")
+
+    assert price.code == 0
+    assert "overhead      9 times the shots of the whole circuit" in price.out
+    assert "cut           gate cx on qubit 1, 2" in price.out
+    assert ran.code == 0
+    value, error = ran.document["evs"]["values"][0], ran.document["stds"]["values"][0]
+    assert abs(value - exact_values(two_halves(), ["ZIII"])[0]) < 4 * error
+    (marginal,) = ran.document["marginals"]
+    exact = exact_marginal(two_halves(), (3, 0))
+    assert all(
+        abs(marginal["probabilities"][word] - exact[word]) < 4 * marginal["errors"][word] for word in exact
+    )
+    assert shown.code == 0
+    assert f"{value:.6f}" in shown.out
+    assert (sampled.code, "cannot be sampled" in sampled.err) == (2, True)
