@@ -48,6 +48,10 @@ from store.shelf import StoreShelf
 _RPC = timedelta(seconds=10)
 _AGAIN = timedelta(seconds=1)
 _JITTER = 0.2
+_SELDOM = timedelta(seconds=5)
+_PER_MEMBER = timedelta(seconds=0.05)
+"""Of many who wait for the same each asks the more seldom."""
+
 _OVERDUE = timedelta(seconds=30)
 """So long after its window a job that has no group yet joins again: its collector may be gone."""
 
@@ -184,12 +188,12 @@ class Seats:
             )
         if waited > joined.joiner.window + _OVERDUE:
             await self._tell_collector(joined)
-        again_in = self._again_in(waited)
+        again_in = self._again_in(waited, min(joined.joiner.window - waited, _SELDOM))
         raise StillWaiting("waits for others to share a provider job with", at_most(again_in, limit - waited))
 
-    def _again_in(self, age: timedelta) -> timedelta:
+    def _again_in(self, age: timedelta, least: timedelta) -> timedelta:
         """Seldom for what has lasted long, and jittered: at most a tenth of a wait is spent on not having looked."""
-        bounded = min(max(age / 10, self._pacing.shortest), self._pacing.longest)
+        bounded = min(max(age / 10, least, self._pacing.shortest), self._pacing.longest)
         return bounded * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311  no secret
 
     async def _mirror(self, call: StageCall, group: str) -> None:
@@ -212,7 +216,9 @@ class Seats:
             StillWaiting: It runs.
         """
         age = datetime.now(UTC) - group.made_at
-        again = StillWaiting(f"shares the provider job of {group.id!r}", self._again_in(age))
+        again = StillWaiting(
+            f"shares the provider job of {group.id!r}", self._again_in(age, _PER_MEMBER * group.members)
+        )
         try:
             description = await self._client.get_workflow_handle(group.id).describe(rpc_timeout=_RPC)
         except RPCError as failure:

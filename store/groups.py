@@ -55,6 +55,7 @@ class Group:
     Attributes:
         id: Of its job.
         backend: Where it runs.
+        members: How many seats it has.
         request: Artifact hash of the job's request; empty where none could be made.
         error: Why none could be made.
         made_at: When.
@@ -62,6 +63,7 @@ class Group:
 
     id: str
     backend: str
+    members: int
     request: str
     error: ErrorDocument | None
     made_at: datetime
@@ -114,7 +116,7 @@ def _group(connection: Connection, condition: ColumnElement[bool]) -> Group | No
     if row is None:
         return None
     error = None if row.error is None else ErrorDocument.read(row.error)
-    return Group(row.id, row.backend, row.request or "", error, utc(row.made_at))
+    return Group(row.id, row.backend, row.members, row.request or "", error, utc(row.made_at))
 
 
 def waiting(connection: Connection, tags: Sequence[str]) -> list[Seat]:
@@ -154,6 +156,7 @@ def make(
         "id": id,
         "name": name,
         "backend": backend,
+        "members": len(members),
         "request": None if request is None else artifacts.put(connection, ArtifactKind.REQUEST, [request])[0],
         "error": None if error is None else error.model_dump_json(),
         "sender": sender,

@@ -647,6 +647,8 @@ groups = Table(
     # Digest of whom it was made for: whoever makes it again finds it by that.
     Column("name", String(80), nullable=False, unique=True),
     Column("backend", String(80), nullable=False),
+    # How many seats it has.
+    Column("members", Integer, nullable=False),
     # Of the job; null where none could be made.
     Column("request", _HASH),
     # Why none could be made, as JSON.

@@ -36,7 +36,7 @@ class Collector:
         self._head = head
         self._groups = head.groups
         self._waiting: dict[str, Joiner] = {}
-        self._closes: datetime | None = None
+        self._closes: dict[str, datetime] = {}
         for joiner in head.waiting:
             self._seat(joiner)
 
@@ -71,8 +71,7 @@ class Collector:
         if joiner.tag in self._waiting:
             return
         self._waiting[joiner.tag] = joiner
-        closes = workflow.now() + joiner.window
-        self._closes = closes if self._closes is None else min(self._closes, closes)
+        self._closes[joiner.tag] = workflow.now() + joiner.window
 
     async def _somebody(self) -> bool:
         """Whether anybody waits, within some time."""
@@ -88,20 +87,20 @@ class Collector:
     async def _until_due(self) -> None:
         """Return once the first window is over, or a group is full; who joins meanwhile may have a shorter window."""
         while not self._is_full() and self._left() > timedelta(0):
-            closes = self._closes
+            left = self._left()
             with contextlib.suppress(asyncio.TimeoutError):
                 await workflow.wait_condition(
-                    functools.partial(self._is_due_before, closes),
-                    timeout=self._left(),
+                    functools.partial(self._is_due_before, workflow.now() + left),
+                    timeout=left,
                     timeout_summary="the window",
                 )
 
     def _left(self) -> timedelta:
         """Of the first window to be over."""
-        return timedelta(0) if self._closes is None else self._closes - workflow.now()
+        return min(self._closes.values()) - workflow.now()
 
-    def _is_due_before(self, closes: datetime | None) -> bool:
-        return self._is_full() or self._closes != closes
+    def _is_due_before(self, closes: datetime) -> bool:
+        return self._is_full() or min(self._closes.values()) < closes
 
     def _is_full(self) -> bool:
         return len(self._waiting) >= MOST_MEMBERS or len(self._next()) < len(self._waiting)
@@ -124,12 +123,11 @@ class Collector:
         call = GroupCall(collector=self._head.id, backend=self._head.backend, members=tuple(chosen))
         composed = await stages.start_group(call, self._groups)
         self._groups += bool(composed.group)
-        left_over = {tag: chosen[tag] for tag in composed.left_over}
+        left_over = {tag: joiner for tag, joiner in chosen.items() if tag in composed.left_over}
         self._waiting = left_over | {
             tag: joiner for tag, joiner in self._waiting.items() if tag not in chosen
         }
-        windows = [joiner.window for joiner in self._waiting.values()]
-        self._closes = workflow.now() + min(windows) if windows else None
+        self._closes = {tag: closes for tag, closes in self._closes.items() if tag in self._waiting}
         self._show()
 
     def _so_far(self) -> CollectorHead:

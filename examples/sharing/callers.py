@@ -68,7 +68,7 @@ def drawn(reports: Sequence[JobReport]) -> str:
     answered = [report.events[-1].at for report in reports]
     start, whole = min(came), (max(answered) - min(came)).total_seconds() or 1.0
     across = (WIDTH - LEFT - 20) / whole
-    colour = {}
+    colour: dict[tuple[str, ...], str] = {}
     for report in reports:
         colour.setdefault(ids_of(report), COLOURS[len(colour) % len(COLOURS)])
     lines = []

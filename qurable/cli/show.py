@@ -207,7 +207,9 @@ def _facts(found: JobReport) -> None:
     if found.shared is not None:
         _out.print(f"shared   {found.shared.in_words()}")
     if found.members:
-        _out.print(f"shared   by {len(found.members)} jobs, each of which has its own report")
+        _out.print(
+            f"shared   by {len(found.members)} job{'s' * (len(found.members) > 1)}, and each has a report of its own"
+        )
     for incident in found.incidents:
         _out.print(
             f"incident {incident.kind} job {incident.id} on {incident.backend}: {incident.final}, "

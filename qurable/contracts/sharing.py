@@ -137,6 +137,6 @@ class Share(Contract):
         """In one line."""
         price = "" if self.price is None else f", {self.price:.2f} {self.currency}".rstrip()
         return (
-            f"provider job {', '.join(self.provider_jobs)} of {self.members} jobs, run as {self.group}: part {self.part:.1%}, "
+            f"provider job {', '.join(self.provider_jobs)} of {self.members} job{'s' * (self.members > 1)}, run as {self.group}: part {self.part:.1%}, "
             f"{self.qpu_seconds:.2f} QPU seconds{price}"
         )

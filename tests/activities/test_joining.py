@@ -1,5 +1,6 @@
 """Who may share a provider job with whom."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -129,7 +130,7 @@ def test_options_that_are_about_one_job_send_it_alone(options: dict[str, Any], b
 
 def test_a_rung_that_needs_somebodys_word_sends_a_job_alone() -> None:
     """Somebody approves of this job, and not of those that it would meet."""
-    terms = Terms.model_construct()
+    terms = Terms(because="it is dear", timeout=timedelta(hours=1))
     rung = RUNG.model_copy(update={"approval": terms})
 
     assert "approve" in asked(bell(), rung=rung).alone

@@ -11,7 +11,7 @@ from qurable.contracts.reports import JobReport
 from qurable.errors import HybridError
 from qurable.names import Activity
 from tests.chaos.harness import DEADLINE_SECONDS, until
-from tests.chaos.paid_house import PaidHouse, paid_house
+from tests.chaos.paid_house import Kind, PaidHouse, paid_house
 from tests.sharing import LONG, SHORT, exact, read, writing
 
 JOINING = (
@@ -53,7 +53,7 @@ QUICK = frozenset({"group:made"})
 @pytest.fixture(scope="module")
 async def home(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PaidHouse]:
     """Two workers that are started again whenever they die, and an emulator."""
-    async with paid_house(tmp_path_factory.mktemp("sharing")) as home:
+    async with paid_house(tmp_path_factory.mktemp("sharing") / "house", Kind.SQLITE) as home:
         yield home
 
 

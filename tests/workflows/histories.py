@@ -16,12 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from temporalio import activity
+from temporalio.client import WithStartWorkflowOperation
+from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.worker import Worker
 
 from isolation.pool import Nursery
 from qurable.contracts.executions import Phase
 from qurable.contracts.jobs import Hook, Hooks, Limits
+from qurable.contracts.sharing import CollectorHead, Joiner
 from qurable.errors import HybridError, TargetUnavailable
+from qurable.names import COLLECTOR, JOIN, Queue
 from qurable.requests import as_job, sample
 from qurable.temporal.run_main import run_main
 from tests.circuits_at_hand import BELL
@@ -92,6 +96,22 @@ async def with_hooks(service: Service) -> str:
         return await _ended(service, sample(BELL, shots=10, hooks=hooks, key="with-hooks"))
 
 
+async def collected(service: Service) -> str:
+    """Somebody joins a collector, has left by the time of the group, and nobody comes after that."""
+    head = CollectorHead(id="default-collector-0", project="default", backend="qpu")
+    start: WithStartWorkflowOperation[Any, int] = WithStartWorkflowOperation(
+        COLLECTOR,
+        head,
+        id=head.id,
+        task_queue=Queue.WORKFLOWS,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+    )
+    joiner = Joiner(tag="qurable-0", window=timedelta(seconds=1), pubs=1, executions=10)
+    await service.temporal.execute_update_with_start_workflow(JOIN, joiner, start_workflow_operation=start)
+    await (await start.workflow_handle()).result()
+    return head.id
+
+
 async def asked(service: Service) -> str:
     """A question to the store."""
     await service.qurable.list()
@@ -125,6 +145,7 @@ STORIES: dict[str, Callable[[Service], Awaitable[str]]] = {
         called_off,
         cancelled,
         with_hooks,
+        collected,
         asked,
         loop_elsewhere,
     )

@@ -13,6 +13,7 @@ from qurable.contracts.jobs import JobHead
 from qurable.temporal.converter import data_converter
 from qurable.temporal.storage import FolderDriver
 from tests.workflows.histories import FOLDER, STORIES
+from workflows.collector import Collector
 from workflows.hybrid_job import HybridJob
 from workflows.read_store import ReadStore
 from workflows.variational import Variational
@@ -47,7 +48,8 @@ def test_every_story_is_recorded_for_every_release() -> None:
 @pytest.mark.parametrize("recorded", RECORDED, ids=lambda path: f"{path.parent.name}/{path.stem}")
 async def test_a_recorded_history_replays(recorded: Path) -> None:
     """The same commands in the same order."""
-    await _replayer(recorded, HybridJob, ReadStore, Variational).replay_workflow(_history(recorded))
+    replayer = _replayer(recorded, Collector, HybridJob, ReadStore, Variational)
+    await replayer.replay_workflow(_history(recorded))
 
 
 @workflow.defn(name="HybridJob")

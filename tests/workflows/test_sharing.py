@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 from decimal import Decimal
 from math import cos
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -17,7 +18,7 @@ from qurable.requests import estimate
 from store.schema import seats
 from tests.circuits_at_hand import BELL
 from tests.conftest import PaidStack, Service
-from tests.paid import DEVICE, Paid
+from tests.paid import DEVICE, ONE_PLACE, Paid
 from tests.sharing import LONG, SHORT, exact, read, together, writing
 
 ROTATION = 'OPENQASM 3.0;\ninclude "stdgates.inc";\ninput float theta;\nqubit[1] q;\nrx(theta) q[0];\n'
@@ -244,7 +245,8 @@ async def test_a_collector_goes_on_as_another_run_and_late_ones_are_in_the_next_
 @pytest.mark.timeout(600)
 async def test_two_hundred_jobs_are_at_most_ten_provider_jobs(paid_stack: PaidStack) -> None:
     """Started together, with a window of two seconds, on an account that may send five a minute."""
-    async with paid_stack(ibm_submissions_per_minute=5) as paid, asyncio.timeout(560):
+    everyday = {"poll_shortest": timedelta(seconds=1), "poll_longest": timedelta(seconds=60)}
+    async with paid_stack(ibm_submissions_per_minute=5, **everyday) as paid, asyncio.timeout(560):
         work = [writing(number % 16, window="2s") for number in range(200)]
         jobs = await asyncio.gather(*map(paid.service.qurable.submit, work))
         reports = [await job.result() for job in jobs]
@@ -262,3 +264,23 @@ async def test_two_hundred_jobs_are_at_most_ten_provider_jobs(paid_stack: PaidSt
             Decimal(str(bill)), 9
         )
     print(f"200 jobs in {len(taken)} provider jobs")
+
+
+@pytest.mark.long
+async def test_a_group_needs_nobodys_word_where_none_of_its_members_did(
+    paid_stack: PaidStack, tmp_path: Path
+) -> None:
+    """Together they are over the rule's shots: it is about what one asks for, and nobody could tell whose job it is."""
+    rules = tmp_path / "asking.yaml"
+    rules.write_text(
+        f"{ONE_PLACE.read_text(encoding='utf-8')}\napproval:\n  - when: {{shots_over: 150}}\n    approvers: [grace]\n",
+        encoding="utf-8",
+    )
+    async with paid_stack(strategy=rules) as paid:
+        reports = await results(*await together(paid, writing(1), writing(2)))
+        asked = (await paid.service.qurable.approvals()).waiting
+        taken = await paid.taken()
+
+    assert [read(report) for report in reports] == [1, 2]
+    assert len(taken) == 1
+    assert asked == ()

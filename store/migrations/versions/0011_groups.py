@@ -14,6 +14,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=80), nullable=False),
         sa.Column("name", sa.String(length=80), nullable=False),
         sa.Column("backend", sa.String(length=80), nullable=False),
+        sa.Column("members", sa.Integer(), nullable=False),
         sa.Column("request", sa.String(length=80), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("sender", sa.String(length=80), nullable=False),
