@@ -63,7 +63,7 @@ class Group:
 
     def document(self) -> dict[str, Any]:
         """As plain data."""
-        total, paid = self.request.limits.total, _is_paid(self.request)
+        total, paid = self.request.limits.total, is_paid(self.request)
         return {
             "request": self.request.model_dump_json(),
             "alone": self.alone,
@@ -72,7 +72,7 @@ class Group:
             "parameters": [] if self.alone else _names(self.request),
             "priority": self.request.priority,
             "deadline": None if total is None else total.total_seconds(),
-            "executions": max((_executions(pub, paid=paid) for pub in _pubs(self.request)), default=1),
+            "executions": max((executions_of(pub, paid=paid) for pub in _pubs(self.request)), default=1),
             "paid": paid,
             "items": [
                 [line, key, json.dumps(labels), seed, values, ""]
@@ -153,13 +153,13 @@ def _job(line: bytes, project: str, *, qpy: bool) -> tuple[Job, str]:
     return job.model_copy(update={"project": project}), key
 
 
-def _executions(pub: SamplePub | EstimatePub, *, paid: bool) -> int:
+def executions_of(pub: SamplePub | EstimatePub, *, paid: bool) -> int:
     """Of one binding, at most: each observable may have to be measured by itself, which matters to a provider's limit alone."""
     observables = size_of(pub.observables.shape) if paid and isinstance(pub, EstimatePub) else 1
     return max(1, shots_for(pub) * observables)
 
 
-def _is_paid(job: Job) -> bool:
+def is_paid(job: Job) -> bool:
     """Whether a job asks for a place that is paid, or may be."""
     if isinstance(job.backend, Requirements):
         return job.backend.simulator is False

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
-from circuits.batch_file import cut
+from circuits.batch_file import cut, executions_of, is_paid, most_in_a_chunk
 from circuits.seeds import STRIDE
 from qurable.contracts.arrays import size_of
 from qurable.contracts.bindings import Bindings
@@ -13,7 +13,7 @@ from qurable.contracts.jobs import EstimateJob, SampleJob
 from qurable.contracts.jobs import Limits as JobLimits
 from qurable.contracts.matrices import KernelRequest, PreparedMatrix
 from qurable.contracts.observables import Observable, Observables, PauliTerm
-from qurable.contracts.pubs import EstimatePub, SamplePub, shots_for
+from qurable.contracts.pubs import EstimatePub, SamplePub
 from qurable.contracts.results import EstimateResult, SampleResult
 
 _LONGEST_RUN = timedelta(days=365)
@@ -31,17 +31,17 @@ Answer = tuple[bytes, bytes, int, str]
 
 def chunks_of(prepared: PreparedMatrix, asked: Sequence[int]) -> list[Sequence[int]]:
     """Entries as they share a job: by the rule of batches, so that a kill repeats little."""
-    return cut(asked, len(asked), max(1, _shots(prepared))) if asked else []
+    if not asked:
+        return []
+    job = _job(prepared, ())
+    paid, values = is_paid(job), len(prepared.left + prepared.right)
+    return cut(asked, most_in_a_chunk(len(asked), executions_of(job.pubs[0], paid=paid), values, paid=paid))
 
 
 def jobs_of(prepared: PreparedMatrix, asked: Sequence[int]) -> Iterator[SampleJob | EstimateJob]:
     """A job for each chunk: one pub of one circuit, with a binding and a seed for each entry."""
     for chunk in chunks_of(prepared, asked):
         yield _job(prepared, chunk)
-
-
-def _shots(prepared: PreparedMatrix) -> int:
-    return shots_for(_job(prepared, ()).pubs[0])
 
 
 def _job(prepared: PreparedMatrix, chunk: Sequence[int]) -> SampleJob | EstimateJob:
