@@ -24,7 +24,7 @@ async def _kernel(home: House, key: str) -> tuple[MatrixRun, MatrixReport, Matri
     """A kernel that takes nothing over from another, with seeds that give the same values every time."""
     options: dict[str, Any] = {"shots": 200, "seed": 11, "reuse": False, "key": key}
     run = await home.qurable.kernel(feature_map(), data(SAMPLES), **options)
-    async with asyncio.timeout(DEADLINE_SECONDS):
+    async with asyncio.timeout(2 * DEADLINE_SECONDS):
         return run, await run.report(), await run.matrix()
 
 
