@@ -26,7 +26,14 @@ from qurable.contracts.cutting import (
 from qurable.contracts.executions import Seconds
 from qurable.contracts.jobs import Requirements, read_request
 from qurable.contracts.routes import Estimate
-from qurable.errors import HybridError, InternalError, JobNotFound, RequestRejected, StoreUnavailable
+from qurable.errors import (
+    HybridError,
+    InternalError,
+    JobNotFound,
+    OutOfTime,
+    RequestRejected,
+    StoreUnavailable,
+)
 from qurable.names import Activity
 from qurable.requests import AnyJob
 from store import cuttings, jobs
@@ -37,8 +44,6 @@ from store.shelf import StoreShelf
 LIBRARY = "qiskit_addon_cutting"
 _MISSING = f"the library {LIBRARY!r} is not installed here: it comes with the dependency group `cutting`"
 _MEMORY_BYTES = 4096 * MIB
-_SECONDS = 240.0
-"""For making the experiments, beside the search."""
 
 
 class CutPlans:
@@ -113,12 +118,17 @@ class CutPlans:
             "width": None if target is None else target.num_qubits,
             "max_shots": 1_000_000 if target is None else target.max_shots,
         }
-        answer = await self._pool.call(
-            "circuits.cut_planning:plan_cut",
-            payload,
-            Limits(_MEMORY_BYTES, wall_seconds=job.cut.seconds + _SECONDS),
-            what="finding cuts",
-        )
+        limits = Limits(_MEMORY_BYTES, wall_seconds=job.cut.seconds)
+        try:
+            answer = await self._pool.call(
+                "circuits.cut_planning:plan_cut", payload, limits, what="finding cuts"
+            )
+        except OutOfTime as failure:
+            raise OutOfTime(
+                f"{failure.message}: allow more (cut.seconds), let fragments be wider (cut.qubits), or draw fewer joint choices "
+                "(cut.samples)",
+                limit_seconds=job.cut.seconds,
+            ) from None
         return CutPlan.read(answer["plan"]), [request.encode() for request in answer["requests"]]
 
     async def _priced(self, plan: CutPlan, requests: list[bytes], *, asked: bool) -> CutPrice:

@@ -36,7 +36,7 @@ class CutOptions(Contract):
         wires: Whether wires may be cut.
         samples: Where the cuts have at most so many joint choices, each of them is run and weighed exactly; where they have
             more, so many are drawn, and the error bar counts that too.
-        seconds: How long the search for cuts may take (s).
+        seconds: How long finding cuts and making the experiments may take (s).
         reruns: How often a fragment that failed is run again by itself, after its job's own retries.
     """
 
@@ -45,7 +45,7 @@ class CutOptions(Contract):
     gates: bool = True
     wires: bool = True
     samples: int = Field(default=1000, ge=1, le=MAX_SAMPLES)
-    seconds: float = Field(default=60.0, gt=0, le=600)
+    seconds: float = Field(default=300.0, gt=0, le=900)
     reruns: int = Field(default=1, ge=0, le=10)
 
     @model_validator(mode="after")
@@ -88,9 +88,9 @@ class CutJob(Contract):
         if len(self.estimate.pubs) != 1:
             raise ValueError(f"a cut takes one pub, not {len(self.estimate.pubs)}: start a cut for each")
         pub = self.estimate.pubs[0]
-        if pub.bindings.size != 1:
+        if pub.bindings.shape:
             raise ValueError(
-                f"a cut takes one set of values, not {pub.bindings.size}: start a cut for each binding"
+                f"a cut takes one set of values, not an array of shape {pub.bindings.shape}: start a cut for each binding"
             )
         if pub.precision == 0:
             raise ValueError(

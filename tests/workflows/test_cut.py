@@ -111,6 +111,10 @@ async def test_a_circuit_that_fits_runs_whole(service: Service) -> None:
             {"cut": {"qubits": 1, "gates": False}},
             "no cuts bring circuit 'two_halves' to fragments of 1 qubits",
         ),
+        (
+            {"cut": {"qubits": HALF, "seconds": 0.001}},
+            r"passed its limit of 0.001 s: allow more .*cut.seconds",
+        ),
         ({"cut": {}}, r"'aer' has no width of its own: .*cut.qubits"),
         ({"shots": None, "precision": 1e-3}, r"takes .* shots of one experiment .*precision of"),
         ({"marginals": ((0, 7),)}, "on 8 qubits, circuit 'two_halves' has 4"),
