@@ -49,7 +49,7 @@ _RPC = timedelta(seconds=10)
 _AGAIN = timedelta(seconds=1)
 _JITTER = 0.2
 _SELDOM = timedelta(seconds=5)
-_PER_MEMBER = timedelta(seconds=0.05)
+_PER_MEMBER = timedelta(seconds=0.1)
 """Of many who wait for the same each asks the more seldom."""
 
 _OVERDUE = timedelta(seconds=30)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from tests.circuits_at_hand import BELL
 from tests.cli.shell import qurable
-from tests.conftest import Service
 from tests.paid import DEVICE, Paid
 
 
@@ -36,9 +35,9 @@ async def test_run_and_why_say_that_the_provider_job_was_shared(paid: Paid, tmp_
     assert re.search(rf"^provider job {taken['id']}", group.out, re.MULTILINE)
 
 
-async def test_a_window_that_is_none_is_refused_with_the_way_out(service: Service, tmp_path: Path) -> None:
+async def test_a_window_that_is_none_is_refused_with_the_way_out(paid: Paid, tmp_path: Path) -> None:
     """Before anything is sent."""
-    refused = await qurable(service, "run", _file(tmp_path), "--batch-window", "1h")
+    refused = await qurable(paid.service, "run", _file(tmp_path), "--batch-window", "1h")
 
     assert refused.code == 2
     assert "batch_window" in refused.err

@@ -245,7 +245,13 @@ async def test_a_collector_goes_on_as_another_run_and_late_ones_are_in_the_next_
 @pytest.mark.timeout(600)
 async def test_two_hundred_jobs_are_at_most_ten_provider_jobs(paid_stack: PaidStack) -> None:
     """Started together, with a window of two seconds, on an account that may send five a minute."""
-    everyday = {"poll_shortest": timedelta(seconds=1), "poll_longest": timedelta(seconds=60)}
+    everyday = {
+        "poll_shortest": timedelta(seconds=1),
+        "poll_longest": timedelta(seconds=60),
+        "heartbeat": timedelta(seconds=20),
+        "ibm_send_within": timedelta(seconds=30),
+        "ibm_read_timeout": timedelta(seconds=20),
+    }
     async with paid_stack(ibm_submissions_per_minute=5, **everyday) as paid, asyncio.timeout(560):
         work = [writing(number % 16, window="2s") for number in range(200)]
         jobs = await asyncio.gather(*map(paid.service.qurable.submit, work))
