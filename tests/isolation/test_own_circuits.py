@@ -1,5 +1,7 @@
 """Circuits of the caller's own for problems of bits: what is measured at the end is the problem's assignment."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from qiskit.circuit import ClassicalRegister, Parameter, QuantumCircuit
@@ -21,9 +23,20 @@ def test_an_assignment_is_read_from_all_qubits_and_from_no_other_bits(bits: int 
         circuit.add_register(ClassicalRegister(bits, "own"))
     circuit.rx(Parameter("t"), 1)
     circuit.x([0, 2, 4])
-    own = {"ansatz": None, "circuit": as_circuit(circuit), "optimiser": {"name": "cobyla"}, "initial": (0.0,)}
+    own: dict[str, Any] = {
+        "ansatz": None,
+        "circuit": as_circuit(circuit),
+        "optimiser": {"name": "cobyla"},
+        "initial": (0.0,),
+    }
     prepared = _prepared(problem=three_regular(6), **own)
-    payload = {"name": "own", "prepared": prepared, "log": [], "best": np.zeros(1).tobytes(), "shots": None}
+    payload: dict[str, Any] = {
+        "name": "own",
+        "prepared": prepared,
+        "log": [],
+        "best": np.zeros(1).tobytes(),
+        "shots": None,
+    }
     answer = ProblemAnswer.read(end_loop(payload, lambda _: None)["answer"])
 
     assert answer.assignment in {(1, 0, 1, 0, 1, 0), (0, 1, 0, 1, 0, 1)}
