@@ -23,7 +23,12 @@ def test_an_assignment_is_read_from_all_qubits_and_from_no_other_bits(bits: int 
         circuit.add_register(ClassicalRegister(bits, "own"))
     circuit.rx(Parameter("t"), 1)
     circuit.x([0, 2, 4])
-    own = {"ansatz": None, "circuit": as_circuit(circuit), "optimiser": {"name": "cobyla"}, "initial": (0.0,)}
+    own: dict[str, Any] = {
+        "ansatz": None,
+        "circuit": as_circuit(circuit),
+        "optimiser": {"name": "cobyla"},
+        "initial": (0.0,),
+    }
     prepared = _prepared(problem=three_regular(6), **own)
     payload: dict[str, Any] = {
         "name": "own",
