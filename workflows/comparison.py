@@ -74,8 +74,13 @@ class Comparison:
         return report
 
     async def _report(self) -> ComparisonReport:
-        owner = workflow.info().first_execution_run_id
-        self._plan = await stages.begin_comparison(BeginComparison(head=self._head, owner=owner), self._body)
+        call = BeginComparison(head=self._head, owner=workflow.info().first_execution_run_id)
+        try:
+            self._plan = await stages.begin_comparison(call, self._body)
+        except (ActivityError, asyncio.CancelledError) as failure:
+            if is_cancelled_exception(failure):
+                await self._note_cancelled()
+            raise
         if self._plan.report is not None:
             return self._plan.report
         self._legs = self._taken_up()
@@ -166,6 +171,16 @@ class Comparison:
         report = await stages.end_comparison(self._sum(cancelled=True))
         self._enter(ComparisonState.CANCELLED)
         self._mark(report)
+
+    async def _note_cancelled(self) -> None:
+        """Write down that it was cancelled before any place was asked, if it was taken in at all."""
+        self._enter(ComparisonState.CANCELLED)
+        try:
+            await stages.end_comparison(self._sum(cancelled=True))
+        except ActivityError as failure:
+            workflow.logger.info(
+                "comparison %s was cancelled before it was taken in: %s", self._head.id, failure
+            )
 
     def _sum(self, *, cancelled: bool = False) -> EndComparison:
         return EndComparison(

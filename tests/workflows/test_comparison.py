@@ -13,7 +13,7 @@ from qurable.comparing import as_comparison
 from qurable.contracts.comparisons import ComparisonReport, ComparisonState
 from qurable.contracts.executions import Cancelled, Phase, SubmissionKey
 from qurable.contracts.reports import State
-from qurable.errors import JobCancelled, JobFailed, KeyReused, RequestRejected, TargetClosed
+from qurable.errors import JobCancelled, JobFailed, JobNotFound, KeyReused, RequestRejected, TargetClosed
 from qurable.requests import estimate, sample, solve
 from tests.chaos.harness import until
 from tests.circuits_at_hand import BELL
@@ -59,7 +59,7 @@ STUBBORN = Stubborn("stubborn")
 @pytest.fixture(scope="module")
 def places() -> dict[str, ScriptedBackend]:
     """Places that do as they are told; each that is waited for is one test's own."""
-    slow = {name: ScriptedBackend(name, Phase.QUEUED) for name in ("slow", "waiting", "waiting_too")}
+    slow = {name: ScriptedBackend(name, Phase.QUEUED) for name in ("slow", "waiting", "waiting_too", "early")}
     refusing = {"down": ScriptedBackend("down", refuses=DOWN), "shut": ScriptedBackend("shut", refuses=SHUT)}
     return {**slow, **refusing, "second": ScriptedBackend("second"), "stubborn": STUBBORN}
 
@@ -281,6 +281,26 @@ async def test_cancelling_a_comparison_cancels_every_place(
     assert stored.state is ComparisonState.CANCELLED
     assert [leg.state for leg in stored.legs] == [State.CANCELLED, State.COMPLETED, State.CANCELLED]
     assert [leg.withdrawal and leg.withdrawal.confirmed for leg in stored.legs] == [True, None, True]
+
+
+async def test_a_comparison_that_is_cancelled_at_once_asks_nobody_for_long(
+    service: Service, places: dict[str, ScriptedBackend]
+) -> None:
+    """Wherever it is caught, it ends as cancelled, and whatever was sent is withdrawn."""
+    early = places["early"]
+    comparison = await service.qurable.compare(sample(BELL, shots=100, key="at-once"), on=["early", "down"])
+    await comparison.cancel()
+    with pytest.raises(JobCancelled):
+        await asyncio.wait_for(comparison.report(), 60)
+
+    assert (await comparison.status()).state is ComparisonState.CANCELLED
+    assert early.cancelled == early.submitted
+    try:
+        stored = await comparison.stored()
+    except JobNotFound:  # it was caught before it was taken in
+        assert early.submitted == []
+    else:
+        assert stored.state is ComparisonState.CANCELLED
 
 
 async def test_what_is_over_is_not_run_again_and_another_request_has_no_part_in_it(service: Service) -> None:
