@@ -12,10 +12,15 @@ from qurable.contracts.batches import ItemReport
 from qurable.contracts.reports import State
 from qurable.requests import AnyJob, sample
 from tests.chaos.harness import DEADLINE_SECONDS, house
+from tests.chaos.paid_house import Kind, paid_house
+from tests.circuits_at_hand import BELL
+from tests.paid import DEVICE
 
 ITEMS = 320
 LINES = ("batch:read", "batch:taken", "batch:started", "simulation:piece_kept", "batch:kept")
 """Failpoints of a batch, and one in the middle of a job of its."""
+
+_PAID_LINES = ("batch:started", "ibm:posted")
 
 WIDE = (
     'OPENQASM 3.0;\ninclude "stdgates.inc";\ninput float a;\nqubit[8] q;\nbit[8] c;\n'
@@ -63,3 +68,25 @@ async def test_a_kill_repeats_at_most_a_tenth_of_the_items(tmp_path: Path) -> No
             again = sum(runs[item.job_id] > 1 for item in found.values())
             print(f"{failpoint}: {again} of {ITEMS} items in jobs that ran again, {report.chunks} jobs")
             assert again <= ITEMS // 10
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("failpoint", _PAID_LINES)
+async def test_a_kill_of_a_paid_batch_pays_for_each_chunk_once(failpoint: str, tmp_path: Path) -> None:
+    """Wherever it comes: a chunk's job is found again at the provider."""
+    asked = [40, 40, 40, 60, 60, 60]
+    work = [sample(BELL, shots=shots, backend=DEVICE, fallback={"policy": "none"}) for shots in asked]
+    async with paid_house(tmp_path, Kind.SQLITE) as home, asyncio.timeout(600):
+        home.house.arm(failpoint)
+        batch = await home.house.qurable.batch(work)
+        found = {item.item: item async for item in batch.results()}
+        report = await batch.report()
+        taken = (await home.control.state())["jobs"]
+        reached = home.house.was_reached(failpoint)
+
+    assert reached
+    assert report.counts == {State.COMPLETED: len(asked)}
+    assert [sum(found[at].counts().values()) for at in range(len(asked))] == asked
+    assert [job["status"] for job in taken] == ["Completed"] * 2
+    assert report.qpu_seconds == pytest.approx(sum(job["billed_seconds"] for job in taken), abs=1e-2)
