@@ -110,9 +110,7 @@ app.command(
 )(optimize)
 
 
-app.command(
-    epilog="example: qurable precise bell.qasm --observable ZZ --precision 0.01 --max-price 20 --backend ibm:torino"
-)(precise)
+app.command(epilog="example: qurable precise bell.qasm -o ZZ --precision 0.01 --max-price 20")(precise)
 
 
 app.command(epilog="example: qurable loop loop-default-1f2e3d4c5b6a7988 --follow")(loop)
