@@ -196,7 +196,7 @@ def test_every_path_of_the_gateway_is_on_the_page_of_http() -> None:
     connections = Connections(ROOT / "nowhere", "sqlite:////nowhere/store.db")
     paths = create_app(connections).openapi()["paths"]
     served = {
-        f"{method.upper()} {path.replace('{job_id}', '{id}').replace('{task_id}', '{id}')}"
+        f"{method.upper()} {re.sub(r'{(job|task|batch)_id}', '{id}', path)}"
         for path, methods in paths.items()
         for method in methods
     }
