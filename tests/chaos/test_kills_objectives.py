@@ -13,8 +13,8 @@ from tests.chaos.test_kills_loops import _kill, _log, _reached
 from tests.isolation.test_composed_objective import NUMBER, SECTOR
 from tests.variational_at_hand import H2
 
-KILLS = 2
-ITERATIONS = 150
+KILLS = 3
+ITERATIONS = 300
 SEED = 5
 
 
@@ -33,7 +33,7 @@ async def _start(chaos: House, key: str) -> Loop:
 @pytest.mark.timeout(400)
 async def test_a_registered_objective_walks_the_same_way_whoever_is_killed(tmp_path: Path) -> None:
     """Values and errors to the last bit, and the function's version and source in both reports."""
-    moments = sorted(random.Random(SEED).sample(range(20, ITERATIONS - 60), KILLS))
+    moments = sorted(random.Random(SEED).sample(range(20, ITERATIONS - 80), KILLS))
     async with asyncio.timeout(350), house(tmp_path, workers=2) as chaos:
         calm = await _start(chaos, "calm")
         calm_report = await calm.report()
