@@ -25,6 +25,7 @@ from tests.chaos.harness import (
 from tests.chaos.paid_kills import LINES as PAID_LINES
 from tests.chaos.test_kills_batches import LINES as BATCH_LINES
 from tests.chaos.test_kills_comparisons import LINES as COMPARISON_LINES
+from tests.chaos.test_kills_cut import LINES as CUT_LINES
 from tests.chaos.test_kills_matrices import LINES as MATRIX_LINES
 from tests.chaos.test_kills_sharing import LINES as SHARING_LINES
 from tests.chaos.test_kills_sharing import OWN
@@ -205,8 +206,8 @@ def test_every_failpoint_of_the_code_is_in_the_matrix() -> None:
     batched = {failpoint.split(":")[1] for failpoint in BATCH_LINES}
     shared = {failpoint.split(":")[1] for failpoint in SHARING_LINES if failpoint.startswith(OWN)}
     compared = {failpoint.split(":")[1] for failpoint in COMPARISON_LINES}
-    matrices = {failpoint.split(":")[1] for failpoint in MATRIX_LINES}
-    others = solving | cached | batched | shared | compared | matrices
+    patterns = {failpoint.split(":")[1] for failpoint in (*MATRIX_LINES, *CUT_LINES)}
+    others = solving | cached | batched | shared | compared | patterns
     assert here | others <= named <= here | others | paid
 
 

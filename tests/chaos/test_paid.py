@@ -13,6 +13,8 @@ from tests.chaos.paid_matrix import ROWS, chosen, play
 from tests.chaos.test_kills import QUESTION
 from tests.chaos.test_kills_batches import LINES as BATCH_LINES
 from tests.chaos.test_kills_comparisons import LINES as COMPARISON_LINES
+from tests.chaos.test_kills_cut import LINES as CUT_LINES
+from tests.chaos.test_kills_matrices import LINES as MATRIX_LINES
 from tests.chaos.test_kills_sharing import LINES as SHARING_LINES
 
 SEED = int(os.environ.get("CHAOS_SEED", "7"))
@@ -78,7 +80,8 @@ def test_every_failpoint_of_a_paid_job_is_in_the_matrix() -> None:
         if "failpoint(" in line and '"' in line
     }
 
-    batched = {line for line in BATCH_LINES if line.startswith("batch:")}
-    elsewhere = (*batched, *SHARING_LINES, *COMPARISON_LINES, QUESTION)
+    # Those of patterns, but for the one in the middle of a job, are tried beside the rounds of paid jobs.
+    patterns = (*BATCH_LINES, *MATRIX_LINES, *CUT_LINES, *SHARING_LINES, *COMPARISON_LINES)
+    elsewhere = (*(line for line in patterns if not line.startswith("simulation:")), QUESTION)
     assert named == {line.rsplit(":", 1)[-1] for line in (*LINES, *elsewhere)}
     assert set(LINES) == {row.name.rsplit(" ", 1)[-1] for row in ROWS if "worker killed at" in row.name}

@@ -123,7 +123,18 @@ def test_the_variance_vanishes_in_an_eigenstate() -> None:
     [
         ({"observables": ["ZZ"]}, "several observables need an objective"),
         ({"observables": ["ZZ"], "observable": "ZZ", "objective": "variance"}, "one of problem, file"),
-        ({"observables": ["ZZ"], "objective": "variance", "backend": "ibm"}, "runs on aer"),
+        (
+            {"observables": ["ZZ"], "objective": "variance", "backend": "fake_manila", "shots": 9},
+            "runs on 'aer'",
+        ),
+        (
+            {
+                "observables": ["ZZ"],
+                "objective": "variance",
+                "finish": {"backend": "fake_manila", "shots": 9},
+            },
+            "runs on 'aer', not on 'fake_manila'",
+        ),
         ({"observables": ["ZZ"], "objective": "not a name"}, "String should match pattern"),
     ],
 )
