@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from qiskit import qasm3
 
 from tests.cli.shell import qurable
@@ -9,6 +10,7 @@ from tests.conftest import Service
 from tests.cut_at_hand import exact_marginal, exact_values, two_halves
 
 
+@pytest.mark.long
 async def test_the_price_is_shown_and_the_cut_is_run_and_found_again(
     service: Service, tmp_path: Path
 ) -> None:

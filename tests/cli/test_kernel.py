@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from qurable.matrix_files import read_matrix
 from tests.cli.shell import qurable
@@ -19,6 +20,7 @@ ry(b) q[1];
 """
 
 
+@pytest.mark.long
 async def test_a_kernel_and_features_come_from_a_csv_and_go_to_an_npz(
     service: Service, tmp_path: Path
 ) -> None:

@@ -5,6 +5,8 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Service
 from tests.examples.test_script_and_notebook import EXAMPLES, environment
 
@@ -13,6 +15,7 @@ _ENERGY = -1.8572750
 """Of the ground state; the example's angle is rounded to it."""
 
 
+@pytest.mark.long
 async def test_the_energy_is_known_to_what_was_asked_for(service: Service, tmp_path: Path) -> None:
     """And the picture has a mark for each round."""
     process = await asyncio.create_subprocess_exec(

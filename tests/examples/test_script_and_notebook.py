@@ -98,6 +98,7 @@ async def test_the_notebook_finds_its_job_again_in_another_kernel(service: Servi
     assert service.journal.steps(job_id).count("submit-0") == 1
 
 
+@pytest.mark.long
 async def test_the_notebook_of_a_loop_draws_it_and_finds_it_again(service: Service) -> None:
     """One picture, drawn again until the loop has ended; in a second kernel, as on another machine, the same loop."""
     outputs = await _outputs(service, LOOP_NOTEBOOK)

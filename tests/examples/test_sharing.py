@@ -6,6 +6,8 @@ import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import pytest
+
 from tests.examples.test_script_and_notebook import EXAMPLES, environment
 from tests.paid import Paid
 
@@ -13,6 +15,7 @@ _SECONDS = 200
 _SVG = "{http://www.w3.org/2000/svg}"
 
 
+@pytest.mark.long
 async def test_callers_share_and_the_picture_shows_it(paid: Paid, tmp_path: Path) -> None:
     """Two dozen callers, far fewer provider jobs, and each its own counts."""
     process = await asyncio.create_subprocess_exec(

@@ -5,12 +5,15 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Service
 from tests.examples.test_script_and_notebook import EXAMPLES, environment
 
 _SECONDS = 120
 
 
+@pytest.mark.long
 async def test_the_value_at_zero_noise_is_drawn_and_nearer_to_the_truth(
     service: Service, tmp_path: Path
 ) -> None:

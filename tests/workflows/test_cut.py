@@ -71,6 +71,7 @@ async def test_a_circuit_twice_as_wide_as_the_fragments_agrees_with_the_whole(se
     assert {job.labels["cut"] for job in jobs} == {cut.id}
 
 
+@pytest.mark.long
 async def test_equal_keys_are_one_cut_and_equal_seeds_one_answer(service: Service) -> None:
     """A second submit pays nothing; another body under the key is refused."""
     async with asyncio.timeout(_SECONDS):

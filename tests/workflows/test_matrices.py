@@ -131,6 +131,7 @@ async def test_features_are_expectation_values_with_their_errors(service: Servic
     assert np.array_equal(matrix["x"], rows)
 
 
+@pytest.mark.long
 async def test_a_key_finds_the_matrix_and_refuses_another(service: Service) -> None:
     """Anybody attaches by id; the file is the same whoever reads it."""
     run = await service.qurable.kernel(MAP, data(3), shots=50, key="one", project="keys")

@@ -70,6 +70,7 @@ async def test_one_job_measures_for_all_who_ask_at_the_same_time(service: Servic
     assert "measured calibration of 8,000 shots" in str(measured[0])
 
 
+@pytest.mark.long
 async def test_what_is_measured_is_what_the_device_does(service: Service) -> None:
     """Within 5 standard errors of the rates that its noise is simulated from."""
     report = await service.run(_job((4, 3, 2), {"readout": "measured", "calibration_shots": 40_000}, seed=3))

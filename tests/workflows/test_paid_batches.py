@@ -58,6 +58,7 @@ async def test_what_failed_at_the_provider_is_run_in_halves_and_nothing_else_aga
     assert report.qpu_seconds == pytest.approx(sum(job["billed_seconds"] for job in taken), abs=1e-2)
 
 
+@pytest.mark.long
 async def test_a_job_that_somebody_cancelled_at_the_provider_is_paid_again_only_when_asked(
     paid: Paid,
 ) -> None:
@@ -77,6 +78,7 @@ async def test_a_job_that_somebody_cancelled_at_the_provider_is_paid_again_only_
     assert again.counts == {State.COMPLETED: 8}
 
 
+@pytest.mark.long
 async def test_a_batch_stops_at_its_projects_budget_and_goes_on_when_there_is_more(
     paid_stack: PaidStack,
 ) -> None:
@@ -97,6 +99,7 @@ async def test_a_batch_stops_at_its_projects_budget_and_goes_on_when_there_is_mo
     assert standing.spent_seconds == pytest.approx(again.qpu_seconds, abs=1e-3)
 
 
+@pytest.mark.long
 async def test_a_cancelled_batch_withdraws_what_it_has_at_the_provider(paid: Paid) -> None:
     """Nobody is billed for what nobody waits for."""
     await paid.control.settings(hold=True)

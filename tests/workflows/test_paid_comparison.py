@@ -76,6 +76,7 @@ async def test_a_loser_on_the_qpu_costs_what_it_has_run(paid: Paid) -> None:
     assert await paid.alive() == []
 
 
+@pytest.mark.long
 async def test_a_loser_that_was_faster_is_kept_and_said_so(paid: Paid) -> None:
     """The provider had finished it before the cancellation came: it is paid for, so its result stays."""
     await paid.control.settings(hold=True)

@@ -75,6 +75,7 @@ async def test_one_session_holds_all_iterations_and_is_closed_at_the_end(paid: P
     assert report.spent.qpu_seconds > 0
 
 
+@pytest.mark.long
 async def test_a_session_that_ends_under_a_loop_is_replaced_by_another(paid: Paid) -> None:
     """The iteration that was queued in it runs in the new one, and so do all that follow."""
     await paid.control.settings(hold=True)
@@ -135,6 +136,7 @@ async def test_a_loop_whose_job_fails_rests_without_a_session_and_runs_the_itera
     assert len(await _until_closed(paid, 2)) == 2
 
 
+@pytest.mark.long
 async def test_a_job_that_somebody_cancels_pauses_its_loop(paid: Paid) -> None:
     """It is no wish about the loop; switched, it runs the iteration elsewhere and leaves nothing behind."""
     await paid.control.settings(hold=True)
@@ -167,6 +169,7 @@ async def test_a_loop_ends_before_it_costs_more_than_its_budget(paid: Paid) -> N
     assert len(await paid.taken()) == report.spent.iterations
 
 
+@pytest.mark.long
 async def test_a_loop_that_is_stopped_withdraws_its_job_and_closes_its_session(paid: Paid) -> None:
     """It does not wait for the queue; where nothing was evaluated yet, there is no value."""
     await paid.control.settings(hold=True)
@@ -180,6 +183,7 @@ async def test_a_loop_that_is_stopped_withdraws_its_job_and_closes_its_session(p
     await paid.until_status(taken["id"], "Cancelled")
 
 
+@pytest.mark.long
 async def test_a_loop_that_fails_closes_its_session(paid: Paid) -> None:
     """Whatever went wrong, the meter stops: here the log is not its optimiser's."""
     await paid.control.settings(hold=True)

@@ -57,6 +57,7 @@ async def test_jobs_that_wait_for_each_other_are_one_provider_job(paid: Paid) ->
     assert reports[0].provenance.provider_job == taken["id"]
 
 
+@pytest.mark.long
 async def test_estimates_share_too_and_a_sweep_pays_for_all_its_bindings(paid: Paid) -> None:
     """Expectation values of each caller's own angles."""
     angles: list[list[float]] = [[0.0], [0.5, 1.0, 2.0], [3.0]]
@@ -132,6 +133,7 @@ async def test_what_a_group_is_refused_each_member_asks_alone(paid: Paid) -> Non
     )
 
 
+@pytest.mark.long
 async def test_a_group_that_fails_is_run_singly(paid: Paid) -> None:
     """The provider's job of the group is lost for all; each member pays for its own after that, once."""
     await paid.control.settings(hold=True)

@@ -49,6 +49,7 @@ async def test_a_tour_is_answered_as_a_tour_and_compared_as_one(service: Service
     assert set(report.answer.tour) == {"1", "2", "3", "4"}
 
 
+@pytest.mark.long
 async def test_a_program_is_answered_by_the_names_of_its_variables(service: Service, tmp_path: Path) -> None:
     """On the command line: the loop's values beside those of the classical solver, and whether they are feasible."""
     file = tmp_path / "knapsack.lp"
@@ -69,6 +70,7 @@ async def test_a_program_is_answered_by_the_names_of_its_variables(service: Serv
     assert any(line.startswith("feasible") and line.endswith("yes") for line in lines)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 async def test_a_table_of_edges_is_read_where_files_are_read(
     service: Service, tmp_path: Path, suffix: str
@@ -90,6 +92,7 @@ async def test_a_table_of_edges_is_read_where_files_are_read(
     assert report.answer.objective == 4.0
 
 
+@pytest.mark.long
 async def test_the_command_line_names_an_objective_and_its_data(service: Service, tmp_path: Path) -> None:
     """For a loop's document with several observables; data without an objective are refused."""
     file = tmp_path / "loop.json"
