@@ -1,5 +1,6 @@
 """Seats: a job waits for others to share a provider job with, and takes its part of what comes of it."""
 
+import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,6 +56,9 @@ _PER_MEMBER = timedelta(seconds=0.1)
 _OVERDUE = timedelta(seconds=30)
 """So long after its window a job that has no group yet joins again: its collector may be gone."""
 
+_JOIN_AT_ONCE = 4
+"""Temporal takes ten updates of an execution at a time, and refuses more: a few workers stay below that."""
+
 _MIRRORED = (State.SUBMITTED, State.QUEUED, State.RUNNING)
 _RUNS = (None, WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.CONTINUED_AS_NEW)
 
@@ -88,6 +92,7 @@ class Seats:
         self._client = client
         self._starting = starting
         self._pacing = pacing
+        self._joining = asyncio.Semaphore(_JOIN_AT_ONCE)
 
     @activity.defn(name=Activity.JOIN_GROUP)
     @speaks_temporal
@@ -130,9 +135,10 @@ class Seats:
             static_summary=f"jobs that share provider jobs on {head.backend}",
         )
         try:
-            await self._client.execute_update_with_start_workflow(
-                JOIN, joined.joiner, start_workflow_operation=start, rpc_timeout=_RPC
-            )
+            async with self._joining:
+                await self._client.execute_update_with_start_workflow(
+                    JOIN, joined.joiner, start_workflow_operation=start, rpc_timeout=_RPC
+                )
         except (RPCError, WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError) as failure:
             raise StillWaiting(f"collector {head.id!r} does not answer: {failure}", _AGAIN) from None
 
