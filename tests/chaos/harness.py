@@ -149,8 +149,10 @@ class StoreServer:
     def kill(self) -> None:
         """Kill the server and all its sessions at once; none of them is left when this returns."""
         assert self._process is not None
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._process.pid, signal.SIGSTOP)  # it starts no session while they are counted
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(self._process.pid, signal.SIGSTOP)
+            # Once it has stopped, no session begins while they are counted.
+            os.waitpid(self._process.pid, os.WUNTRACED)
         pids = list(family(self._process.pid))
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):
