@@ -10,7 +10,7 @@ from qurable.contracts.base import SCHEMA_VERSION
 from qurable.contracts.batches import BatchCall, BatchHead, BatchReport, BatchStatus
 from qurable.errors import HybridError, WorkerOutdated
 from qurable.names import BATCH
-from workflows import stages
+from workflows.calls import batches
 from workflows.failures import as_failure, document_of, final
 
 
@@ -37,23 +37,23 @@ class Batch:
         call = BatchCall(id=head.id, owner=workflow.info().first_execution_run_id)
         try:
             await self._run_chunks(head, call, body)
-            return await stages.batch_end(call)
+            return await batches.end(call)
         except ActivityError as failure:
             if not is_cancelled_exception(failure):
                 raise as_failure(document_of(failure)) from failure
-            await stages.batch_cancel(head, call)
+            await batches.cancel(head, call)
             raise
         except asyncio.CancelledError:
             # Its jobs are executions of their own: nobody else would cancel them.
-            await stages.batch_cancel(head, call)
+            await batches.cancel(head, call)
             raise
 
     async def _run_chunks(self, head: BatchHead, call: BatchCall, body: RawValue) -> None:
         """Return once every item has its end."""
         if not head.begun:
-            _show(await stages.batch_begin(head, call, body))
+            _show(await batches.begin(head, call, body))
         while True:
-            status = await stages.batch_advance(call)
+            status = await batches.advance(call)
             _show(status)
             if not status.open:
                 return

@@ -11,7 +11,7 @@ from qurable.contracts.base import SCHEMA_VERSION
 from qurable.contracts.sharing import CollectorHead, GroupCall, Joiner
 from qurable.errors import HybridError, WorkerOutdated
 from qurable.names import COLLECTOR, JOIN
-from workflows import stages
+from workflows.calls import groups
 from workflows.failures import final
 
 MOST_MEMBERS = 100
@@ -54,7 +54,7 @@ class Collector:
             )
         while await self._somebody():
             await self._until_due()
-            await stages.await_turn(self._so_far())
+            await groups.await_turn(self._so_far())
             await self._start_group()
             if workflow.info().is_continue_as_new_suggested():
                 await workflow.wait_condition(workflow.all_handlers_finished)
@@ -121,7 +121,7 @@ class Collector:
         """Have the first of those who wait run as one; who is in no group after that goes on waiting."""
         chosen = {joiner.tag: joiner for joiner in self._next()}
         call = GroupCall(collector=self._head.id, backend=self._head.backend, members=tuple(chosen))
-        composed = await stages.start_group(call, self._groups)
+        composed = await groups.start(call, self._groups)
         self._groups += bool(composed.group)
         left_over = {tag: joiner for tag, joiner in chosen.items() if tag in composed.left_over}
         self._waiting = left_over | {

@@ -22,7 +22,7 @@ from qurable.contracts.comparisons import (
 )
 from qurable.errors import HybridError, WorkerOutdated
 from qurable.names import COMPARISON, Attribute
-from workflows import stages
+from workflows.calls import comparisons
 from workflows.failures import as_failure, document_of, final
 from workflows.legs import LegRun
 
@@ -76,7 +76,7 @@ class Comparison:
     async def _report(self) -> ComparisonReport:
         call = BeginComparison(head=self._head, owner=workflow.info().first_execution_run_id)
         try:
-            self._plan = await stages.begin_comparison(call, self._body)
+            self._plan = await comparisons.begin(call, self._body)
         except (ActivityError, asyncio.CancelledError) as failure:
             if is_cancelled_exception(failure):
                 await self._note_cancelled()
@@ -91,7 +91,7 @@ class Comparison:
             await self._call_off()
             raise
         self._enter(ComparisonState.COMPARING)
-        ending = asyncio.create_task(stages.end_comparison(self._sum()))
+        ending = asyncio.create_task(comparisons.end(self._sum()))
         try:
             return await asyncio.shield(ending)
         except asyncio.CancelledError:  # every place has ended: it comes too late
@@ -168,7 +168,7 @@ class Comparison:
         self._withdraw_others()
         if self._running:
             await workflow.wait(self._running)
-        report = await stages.end_comparison(self._sum(cancelled=True))
+        report = await comparisons.end(self._sum(cancelled=True))
         self._enter(ComparisonState.CANCELLED)
         self._mark(report)
 
@@ -176,7 +176,7 @@ class Comparison:
         """Write down that it was cancelled before any place was asked, if it was taken in at all."""
         self._enter(ComparisonState.CANCELLED)
         try:
-            await stages.end_comparison(self._sum(cancelled=True))
+            await comparisons.end(self._sum(cancelled=True))
         except ActivityError as failure:
             workflow.logger.info(
                 "comparison %s was cancelled before it was taken in: %s", self._head.id, failure

@@ -22,7 +22,7 @@ from qurable.contracts.cutting import (
 from qurable.contracts.errors import ErrorDocument
 from qurable.errors import FragmentFailed, HybridError, JobCancelled, WorkerOutdated
 from qurable.names import CUT
-from workflows import stages
+from workflows.calls import cuts
 from workflows.failures import as_failure, document_of, final
 
 
@@ -67,7 +67,7 @@ class Cut:
             raise
 
     async def _run(self, call: CutCall, body: RawValue) -> CutReport | CutPrice:
-        planned = await stages.plan_cut(self._head, call, body)
+        planned = await cuts.plan(self._head, call, body)
         self._price = planned.price
         if self._head.price:
             return planned.price
@@ -81,7 +81,7 @@ class Cut:
             await self._conclude(call, error)
             raise as_failure(error)
         self._enter(CutState.RECONSTRUCTING)
-        report = await stages.end_cut(EndCut(cut=call, runs=tuple(self._answered), ended=tuple(self._ended)))
+        report = await cuts.end(EndCut(cut=call, runs=tuple(self._answered), ended=tuple(self._ended)))
         self._enter(report.state)
         return report
 
@@ -93,7 +93,7 @@ class Cut:
         failed = []
         reruns = dict.fromkeys(self._open, 0)
         while self._open:
-            found = await stages.run_fragments(FragmentsCall(cut=call, runs=tuple(self._open.values())))
+            found = await cuts.run_fragments(FragmentsCall(cut=call, runs=tuple(self._open.values())))
             for end in found.ends:
                 self._ended.append(end)
                 run = self._open.pop(end.name)
@@ -109,7 +109,7 @@ class Cut:
 
     async def _cancel(self, call: CutCall) -> None:
         """Cancel what runs; nobody else would, since jobs are executions of their own."""
-        found = await stages.cancel_fragments(FragmentsCall(cut=call, runs=tuple(self._open.values())))
+        found = await cuts.cancel_fragments(FragmentsCall(cut=call, runs=tuple(self._open.values())))
         self._ended += found.ends
         error = JobCancelled(f"cut {call.id!r} was cancelled before it had an answer")
         await self._conclude(call, error.document())
@@ -118,7 +118,7 @@ class Cut:
         """Keep that there is no answer, where there is something to keep it of: a cut that was refused left nothing behind."""
         if self._price is not None and not self._head.price:
             ended = EndCut(cut=call, ended=tuple(self._ended), error=error)
-            self._enter((await stages.end_cut(ended)).state)
+            self._enter((await cuts.end(ended)).state)
 
     def _enter(self, state: CutState) -> None:
         """Where it stands, as the web UI's current details too."""

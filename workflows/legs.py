@@ -4,26 +4,18 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from temporalio import workflow
-from temporalio.common import Priority, RawValue
+from temporalio.common import RawValue
 from temporalio.exceptions import (
     ActivityError,
-    ApplicationError,
     ChildWorkflowError,
     WorkflowAlreadyStartedError,
-    is_cancelled_exception,
 )
 
 from qurable.contracts.comparisons import ComparisonHead, Leg, LegEnd, LegStatus
 from qurable.contracts.errors import ErrorDocument
-from qurable.errors import BY_CODE, InternalError, JobCancelled
-from qurable.names import HYBRID_JOB, Queue
-from qurable.temporal.attributes import first_attributes
-from qurable.temporal.in_workflow import MEMO_BODY
-from workflows import stages
+from workflows.calls import comparisons
+from workflows.children import ASK_AGAIN, ChildJob, longer
 from workflows.failures import document_of
-
-_ASK_AGAIN = timedelta(seconds=1)
-_ASK_AGAIN_AT_MOST = timedelta(minutes=5)
 
 Standing = Literal["waiting", "running", "withdrawing", "ended", "not started"]
 
@@ -81,32 +73,41 @@ class LegRun:
             return LegEnd(place=self.place, started=False)
         self._begun = True
         try:
-            body = await stages.leg_request(self.leg)
+            body = await comparisons.request_of(self.leg)
             if self._withdrawing:  # told so before there was anything to stop
                 return LegEnd(place=self.place, started=False)
             error = await self._run_or_join(body)
             if error is not None or not self._head.first_good:
                 return LegEnd(place=self.place, withdrawn=self._withdrawing, error=error)
-            found = await stages.judge_leg(self.leg)
+            found = await comparisons.judge(self.leg)
         except ActivityError as failure:
             return LegEnd(place=self.place, withdrawn=self._withdrawing, error=document_of(failure))
         return LegEnd(place=self.place, good=found.good, because=found.because, withdrawn=self._withdrawing)
 
     async def _run_or_join(self, body: RawValue) -> ErrorDocument | None:
         """Why the job ended without an answer; None where it has one."""
-        pause, told = _ASK_AGAIN, False
+        # Those of a hedged run are told to stop where their parent is closed; those of a comparison go on, and are joined.
+        job = ChildJob(
+            self.leg.head,
+            body,
+            self._head.id,
+            outlives=self._head.after is None,
+            search_attributes=self._search_attributes,
+        )
+        pause, told = ASK_AGAIN, False
         while True:
             try:
-                child = await self._start(body)
+                child = await job.start()
             except WorkflowAlreadyStartedError:
                 if self._withdrawing and not told:
-                    told = await self._tell()
+                    await job.tell()
+                    told = True
                 await self._wait(pause, told=told)
-                pause = _ASK_AGAIN if told else min(2 * pause, _ASK_AGAIN_AT_MOST)
+                pause = longer(pause, told=told)
                 continue
-            return await self._followed(child)
+            return await self._followed(job, child)
 
-    async def _followed(self, child: Any) -> ErrorDocument | None:
+    async def _followed(self, job: ChildJob, child: Any) -> ErrorDocument | None:
         """Why a child ended without an answer; it is told to stop where the leg is."""
         await workflow.wait_condition(lambda: child.done() or self._withdrawing)
         if not child.done():
@@ -115,37 +116,8 @@ class LegRun:
             await workflow.wait([child])
             child.result()
         except ChildWorkflowError as failure:
-            return self._error_of(failure)
+            return job.error_of(failure)
         return None
-
-    async def _start(self, body: RawValue) -> Any:
-        """The child's handle, once Temporal says that it has begun.
-
-        Those of a hedged run are told to stop where their parent is closed; those of a comparison go on, and are joined.
-        """
-        head = self.leg.head
-        policy = workflow.ParentClosePolicy
-        return await workflow.start_child_workflow(
-            HYBRID_JOB,
-            args=[head, body],
-            id=head.id,
-            task_queue=Queue.WORKFLOWS,
-            result_type=RawValue,
-            memo={MEMO_BODY: head.body_hash},
-            search_attributes=first_attributes(head) if self._search_attributes else None,
-            parent_close_policy=policy.ABANDON if self._head.after is None else policy.REQUEST_CANCEL,
-            cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
-            static_summary=f"{head.kind} · {self._head.id} · asked for {head.asked}",
-            priority=Priority(priority_key=head.priority, fairness_key=head.project),
-        )
-
-    async def _tell(self) -> bool:
-        """Cancel a job that is somebody else's child; one that has just ended gives its end the next time."""
-        try:
-            await workflow.get_external_workflow_handle(self.leg.head.id).cancel()
-        except ApplicationError as failure:
-            workflow.logger.info("job %s is not there to be cancelled: %s", self.leg.head.id, failure)
-        return True
 
     async def _wait(self, pause: timedelta, *, told: bool) -> None:
         """Until it is worth asking again."""
@@ -160,14 +132,6 @@ class LegRun:
             return
         finally:
             self._joined = False
-
-    def _error_of(self, failure: ChildWorkflowError) -> ErrorDocument:
-        cause, job_id = failure.cause, self.leg.head.id
-        if is_cancelled_exception(failure):
-            return JobCancelled(f"job {job_id!r} was cancelled before it had an answer").document()
-        if isinstance(cause, ApplicationError) and cause.type in BY_CODE and cause.details:
-            return ErrorDocument.model_validate(cause.details[0])
-        return InternalError(f"job {job_id!r} ended with: {cause or failure}").document()
 
     def status(self) -> LegStatus:
         """Where it stands."""

@@ -7,31 +7,20 @@ from datetime import timedelta
 from typing import Literal
 
 from temporalio import workflow
-from temporalio.common import Priority, RawValue
 from temporalio.exceptions import (
     ActivityError,
-    ApplicationError,
-    ChildWorkflowError,
-    WorkflowAlreadyStartedError,
     is_cancelled_exception,
 )
 
 from qurable.contracts.budgets import JobBudget, Scope
 from qurable.contracts.errors import ErrorDocument
-from qurable.contracts.jobs import EstimateJob, JobHead, SampleJob, SolveJob
 from qurable.contracts.loop_turns import LastCall, LeaveCall
 from qurable.contracts.optimisations import LoopPlan, Optimisation
-from qurable.errors import BY_CODE, BudgetExceeded, InternalError, JobCancelled
-from qurable.names import HYBRID_JOB, Queue
-from qurable.temporal.in_workflow import MEMO_BODY
-from workflows import stages
-
-AnyJob = EstimateJob | SampleJob | SolveJob
+from qurable.errors import BudgetExceeded
+from workflows.calls import loops
+from workflows.children import AnyJob, ChildJob
 
 _LAST: tuple[Literal["value", "answer"], ...] = ("value", "answer")
-
-_ASK_AGAIN = timedelta(seconds=1)
-_ASK_AGAIN_AT_MOST = timedelta(minutes=1)
 
 
 class LoopJobs:
@@ -66,7 +55,7 @@ class LoopJobs:
             await self.leave()
         self.held_on, self.running = job.asked, job.job_id
         try:
-            return await _run_to_its_end(job, self._loop.loop_id, given_up, left)
+            return await _run_to_its_end(ChildJob.of(job, self._loop.loop_id), given_up, left)
         finally:
             self.running = ""
 
@@ -76,7 +65,7 @@ class LoopJobs:
         """Have the point that the loop ends with evaluated anew, and assignments read there; why not, where that fails."""
         for purpose in _LAST:
             call = LastCall(loop_id=self._loop.loop_id, purpose=purpose, backend=backend, shots=shots)
-            job = (await stages.loop_last(call, plan.heartbeat)).job
+            job = (await loops.last(call, plan.heartbeat)).job
             if job is None:
                 return "" if purpose == "answer" else "nothing is left of the budget"
             error = await self.run(job, lambda: False, left())
@@ -91,7 +80,7 @@ class LoopJobs:
         self.held_on = ""
         self._left += 1
         try:
-            await stages.leave_sessions(LeaveCall(loop_id=self._loop.loop_id, number=self._left))
+            await loops.leave_sessions(LeaveCall(loop_id=self._loop.loop_id, number=self._left))
         except ActivityError as failure:
             if is_cancelled_exception(failure):
                 raise
@@ -109,9 +98,9 @@ def is_own_budget(error: ErrorDocument, loop: Optimisation) -> bool:
 
 
 async def _run_to_its_end(
-    job: AnyJob, loop_id: str, given_up: Callable[[], bool], left: timedelta | None
+    child: ChildJob, given_up: Callable[[], bool], left: timedelta | None
 ) -> ErrorDocument | None:
-    task = asyncio.create_task(_run(job, loop_id))
+    task = asyncio.create_task(child.run())
     try:
         with contextlib.suppress(TimeoutError):
             await workflow.wait_condition(
@@ -125,7 +114,7 @@ async def _run_to_its_end(
     try:
         return task.result()
     except asyncio.CancelledError:
-        return _cancelled(job)
+        return child.cancelled()
 
 
 async def _ended(task: "asyncio.Task[ErrorDocument | None]") -> None:
@@ -135,57 +124,3 @@ async def _ended(task: "asyncio.Task[ErrorDocument | None]") -> None:
     except asyncio.CancelledError:
         await workflow.wait([task])
         raise
-
-
-async def _run(job: AnyJob, loop_id: str) -> ErrorDocument | None:
-    """The end of a job; one that another execution of the loop has left running is joined."""
-    pause = _ASK_AGAIN
-    while True:
-        try:
-            await _child(job, loop_id)
-        except WorkflowAlreadyStartedError:
-            await _wait(job, pause)
-            pause = min(2 * pause, _ASK_AGAIN_AT_MOST)
-        except ChildWorkflowError as failure:
-            return _error_of(failure, job)
-        else:
-            return None
-
-
-async def _child(job: AnyJob, loop_id: str) -> None:
-    head = JobHead.of(job)
-    await workflow.execute_child_workflow(
-        HYBRID_JOB,
-        args=[head, job],
-        id=head.id,
-        task_queue=Queue.WORKFLOWS,
-        result_type=RawValue,
-        memo={MEMO_BODY: head.body_hash},
-        # A loop that is terminated leaves nothing that runs, and costs, for nobody.
-        parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
-        cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
-        static_summary=f"{head.kind} · {loop_id} · asked for {head.asked}",
-        priority=Priority(priority_key=head.priority, fairness_key=head.project),
-    )
-
-
-async def _wait(job: AnyJob, pause: timedelta) -> None:
-    """Wait for a job that is somebody else's child; where it is called off, so is the job."""
-    try:
-        await workflow.sleep(pause, summary=f"join {job.job_id}")
-    except asyncio.CancelledError:
-        await workflow.get_external_workflow_handle(job.job_id).cancel()
-        raise
-
-
-def _error_of(failure: ChildWorkflowError, job: AnyJob) -> ErrorDocument:
-    cause = failure.cause
-    if is_cancelled_exception(failure):
-        return _cancelled(job)
-    if isinstance(cause, ApplicationError) and cause.type in BY_CODE and cause.details:
-        return ErrorDocument.model_validate(cause.details[0])
-    return InternalError(f"job {job.job_id!r} ended with: {cause or failure}").document()
-
-
-def _cancelled(job: AnyJob) -> ErrorDocument:
-    return JobCancelled(f"job {job.job_id!r} was cancelled before it had an answer").document()

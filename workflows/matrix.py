@@ -10,7 +10,7 @@ from qurable.contracts.base import SCHEMA_VERSION
 from qurable.contracts.matrices import MatrixCall, MatrixHead, MatrixReport, MatrixStatus
 from qurable.errors import HybridError, WorkerOutdated
 from qurable.names import MATRIX
-from workflows import stages
+from workflows.calls import matrices
 from workflows.failures import as_failure, document_of, final
 
 
@@ -40,26 +40,26 @@ class Matrix:
         call = MatrixCall(id=head.id, owner=workflow.info().first_execution_run_id)
         try:
             await self._run_entries(head, call, body)
-            return await stages.matrix_end(call)
+            return await matrices.end(call)
         except ActivityError as failure:
             if not is_cancelled_exception(failure):
                 error = document_of(failure)
                 if self._begun:  # else the row, if there is one, is another execution's
-                    await stages.matrix_cancel(call.model_copy(update={"error": error}))
+                    await matrices.cancel(call.model_copy(update={"error": error}))
                 raise as_failure(error) from failure
-            await stages.matrix_cancel(call)
+            await matrices.cancel(call)
             raise
         except asyncio.CancelledError:
-            await stages.matrix_cancel(call)  # its batch is an execution of its own
+            await matrices.cancel(call)  # its batch is an execution of its own
             raise
 
     async def _run_entries(self, head: MatrixHead, call: MatrixCall, body: RawValue) -> None:
         """Return once nothing is in flight."""
         if not self._begun:
-            _show(await stages.matrix_begin(head, call, body))
+            _show(await matrices.begin(head, call, body))
             self._begun = True
         while True:
-            status = await stages.matrix_advance(call)
+            status = await matrices.advance(call)
             _show(status)
             if not status.batch:
                 return

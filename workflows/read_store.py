@@ -6,7 +6,7 @@ from temporalio.common import RawValue
 from qurable.contracts.stages import ReadRequest
 from qurable.errors import HybridError
 from qurable.names import READ_STORE
-from workflows import stages
+from workflows.calls import service
 
 
 @workflow.defn(name=READ_STORE, failure_exception_types=[HybridError])
@@ -16,4 +16,4 @@ class ReadStore:
     @workflow.run
     async def run(self, request: ReadRequest) -> RawValue:
         """The answer, as the activity gave it."""
-        return await stages.read_store(request)
+        return await service.read_store(request)

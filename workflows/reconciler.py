@@ -7,7 +7,7 @@ from temporalio import workflow
 from qurable.contracts.stages import ReconcileCall, Reconciled
 from qurable.errors import HybridError
 from qurable.names import RECONCILE, Activity, Queue
-from workflows.stages import PATIENT
+from workflows.calling import PATIENT
 
 _PASS = timedelta(hours=1)
 """Then it is given up, and a later one made: the schedule starts none beside it."""

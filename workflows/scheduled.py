@@ -1,20 +1,16 @@
 """What a schedule starts at each of its moments: the jobs that are due then, and a summary when they have ended."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from temporalio import workflow
 from temporalio.common import (
-    Priority,
     RawValue,
     SearchAttributeKey,
 )
 from temporalio.exceptions import (
     ActivityError,
-    ApplicationError,
-    ChildWorkflowError,
-    WorkflowAlreadyStartedError,
     is_cancelled_exception,
 )
 
@@ -23,24 +19,18 @@ from qurable.contracts.errors import ErrorDocument
 from qurable.contracts.fires import Due, DueCall, DueJob, Fire, FireReport, TallyCall
 from qurable.contracts.schedules import HookInput, ScheduleSpec
 from qurable.errors import (
-    BY_CODE,
     HybridError,
-    InternalError,
-    JobCancelled,
     RequestRejected,
     WorkerOutdated,
 )
-from qurable.names import HYBRID_JOB, SCHEDULED_RUN, Queue
-from qurable.temporal.attributes import first_attributes
-from qurable.temporal.in_workflow import MEMO_BODY
+from qurable.names import SCHEDULED_RUN
 from workflows import stages
+from workflows.calls import fires
+from workflows.children import ChildJob
 from workflows.failures import as_failure, document_of, final
 
 _SCHEDULED_FOR = SearchAttributeKey.for_datetime("TemporalScheduledStartTime")
 """The moment a schedule started this workflow for: the same for a fire that comes late, is backfilled or reset."""
-
-_ASK_AGAIN = timedelta(seconds=1)
-_ASK_AGAIN_AT_MOST = timedelta(minutes=5)
 
 
 @workflow.defn(name=SCHEDULED_RUN, failure_exception_types=[HybridError])
@@ -65,7 +55,7 @@ class ScheduledRun:
         fire = Fire(schedule=spec.name, project=spec.project, at=_moment())
         try:
             given = await _from_hook(spec.input, fire) if isinstance(spec.input, HookInput) else documents
-            due = await stages.due(DueCall(spec=spec, fire=fire), given)
+            due = await fires.due(DueCall(spec=spec, fire=fire), given)
         except ActivityError as failure:
             if is_cancelled_exception(failure):
                 raise
@@ -85,7 +75,7 @@ class ScheduledRun:
             export=spec.export,
         )
         try:
-            report = await stages.tally_fire(call)
+            report = await fires.tally(call)
         except ActivityError as failure:
             raise as_failure(document_of(failure)) from failure
         workflow.set_current_details(_shown(report))
@@ -94,37 +84,15 @@ class ScheduledRun:
     async def _run(self, job: DueJob, due: Due, fire: Fire) -> None:
         """Run a job to its end, or join it where an earlier run of this moment has left it running.
 
-        It outlives this workflow; asked for again under its key, it is the same job, and once it has ended gives its report.
+        It outlives this workflow.
         """
-        body = await stages.due_request(job)
-        pause = _ASK_AGAIN
-        while True:
-            try:
-                await self._child(job, body, due, fire)
-            except WorkflowAlreadyStartedError:
-                await _wait(job, pause)
-                pause = min(2 * pause, _ASK_AGAIN_AT_MOST)
-            except ChildWorkflowError as failure:
-                self._errors[job.head.id] = _error_of(failure, job)
-                return
-            else:
-                return
-
-    async def _child(self, job: DueJob, body: RawValue, due: Due, fire: Fire) -> None:
-        head = job.head
-        await workflow.execute_child_workflow(
-            HYBRID_JOB,
-            args=[head, body],
-            id=head.id,
-            task_queue=Queue.WORKFLOWS,
-            result_type=RawValue,
-            memo={MEMO_BODY: head.body_hash},
-            search_attributes=first_attributes(head) if due.search_attributes else None,
-            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
-            static_summary=f"{head.kind} · {fire.schedule} · asked for {head.asked}",
-            priority=Priority(priority_key=head.priority, fairness_key=head.project),
+        body = await fires.request_of(job)
+        child = ChildJob(
+            job.head, body, fire.schedule, outlives=True, search_attributes=due.search_attributes
         )
+        error = await child.run()
+        if error is not None:
+            self._errors[job.head.id] = error
 
 
 def _moment() -> datetime:
@@ -140,24 +108,6 @@ async def _from_hook(hooked: HookInput, fire: Fire) -> Any:
     """What the caller's own registered activity wants to be run."""
     told = RawValue(workflow.payload_converter().to_payload(fire))
     return await stages.user_stage(hooked.hook, told, "hook")
-
-
-async def _wait(job: DueJob, pause: timedelta) -> None:
-    """Wait for a job that is somebody else's child; where this run is cancelled, so is the job."""
-    try:
-        await workflow.sleep(pause, summary=f"join {job.head.id}")
-    except asyncio.CancelledError:
-        await workflow.get_external_workflow_handle(job.head.id).cancel()
-        raise
-
-
-def _error_of(failure: ChildWorkflowError, job: DueJob) -> ErrorDocument:
-    cause = failure.cause
-    if is_cancelled_exception(failure):
-        return JobCancelled(f"job {job.head.id!r} was cancelled before it had an answer").document()
-    if isinstance(cause, ApplicationError) and cause.type in BY_CODE and cause.details:
-        return ErrorDocument.model_validate(cause.details[0])
-    return InternalError(f"job {job.head.id!r} ended with: {cause or failure}").document()
 
 
 def _shown(report: FireReport) -> str:

@@ -6,7 +6,7 @@ from temporalio.common import RawValue
 from qurable.contracts.budgets import BudgetChange
 from qurable.errors import HybridError
 from qurable.names import SET_BUDGET
-from workflows import stages
+from workflows.calls import service
 
 
 @workflow.defn(name=SET_BUDGET, failure_exception_types=[HybridError])
@@ -16,4 +16,4 @@ class SetBudget:
     @workflow.run
     async def run(self, change: BudgetChange) -> RawValue:
         """Every budget as it stands after it."""
-        return await stages.set_budget(change)
+        return await service.set_budget(change)

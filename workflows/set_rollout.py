@@ -6,7 +6,7 @@ from temporalio.common import RawValue
 from qurable.contracts.rollout import RolloutChange
 from qurable.errors import HybridError
 from qurable.names import SET_ROLLOUT
-from workflows import stages
+from workflows.calls import service
 
 
 @workflow.defn(name=SET_ROLLOUT, failure_exception_types=[HybridError])
@@ -16,4 +16,4 @@ class SetRollout:
     @workflow.run
     async def run(self, change: RolloutChange) -> RawValue:
         """Every rule as it stands after it."""
-        return await stages.set_rollout(change)
+        return await service.set_rollout(change)

@@ -8,12 +8,11 @@ from temporalio import workflow
 from temporalio.common import Priority, RawValue, WorkflowIDReusePolicy
 from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
 
-from qurable.contracts.jobs import EstimateJob, JobHead, SampleJob, SolveJob
 from qurable.contracts.shadows import ShadowCall
 from qurable.errors import HybridError
-from qurable.names import HYBRID_JOB, SHADOW, Queue
-from qurable.temporal.in_workflow import MEMO_BODY
-from workflows import stages
+from qurable.names import SHADOW, Queue
+from workflows.calls import shadows
+from workflows.children import AnyJob, ChildJob
 
 _LAST = 5
 """Priority of all that belongs to shadows."""
@@ -54,27 +53,15 @@ class Shadow:
     @workflow.run
     async def run(self, call: ShadowCall) -> RawValue:
         """What was found."""
-        planned = await stages.plan_shadow(call)
+        planned = await shadows.plan(call)
         ended = planned.request is None or await _run_to_its_end(planned.request, call)
-        return await stages.compare_shadow(call, ended=ended)
+        return await shadows.compare(call, ended=ended)
 
 
-async def _run_to_its_end(job: SampleJob | EstimateJob | SolveJob, call: ShadowCall) -> bool:
+async def _run_to_its_end(job: AnyJob, call: ShadowCall) -> bool:
     """Run a job that outlives this workflow; whether it is known to have ended, with an answer or without."""
-    head = JobHead.of(job)
     try:
-        await workflow.execute_child_workflow(
-            HYBRID_JOB,
-            args=[head, job],
-            id=head.id,
-            task_queue=Queue.WORKFLOWS,
-            result_type=RawValue,
-            memo={MEMO_BODY: head.body_hash},
-            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            static_summary=f"{head.kind} · shadow of {call.job_id} · asked for {head.asked}",
-            priority=Priority(priority_key=head.priority, fairness_key=head.project),
-        )
+        await (await ChildJob.of(job, f"shadow of {call.job_id}", outlives=True).start())
     except WorkflowAlreadyStartedError:
         return False  # an earlier execution of this shadow has started it
     except ChildWorkflowError as failure:

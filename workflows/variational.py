@@ -40,7 +40,7 @@ from qurable.errors import (
     WorkerOutdated,
 )
 from qurable.names import STEER, VARIATIONAL
-from workflows import stages
+from workflows.calls import loops
 from workflows.deadline import Deadline
 from workflows.failures import as_failure, document_of, final
 from workflows.loop_jobs import LoopJobs, is_own_budget
@@ -102,14 +102,13 @@ class Variational:
     async def _run(self) -> OptimisationReport:
         if self._plan is None:
             owner = workflow.info().first_execution_run_id
-            self._plan = await stages.begin_loop(BeginLoop(loop=self._loop, owner=owner))
+            self._plan = await loops.begin(BeginLoop(loop=self._loop, owner=owner))
         if self._plan.report is not None:
             return self._plan.report
         stopped_by = await self._iterate(self._plan)
         self._enter(LoopState.FINISHING, str(stopped_by))
         because = await self._evaluate_anew(self._plan, stopped_by)
         await self._jobs.leave()
-        _heed_cancellation()
         end = EndLoop(
             loop_id=self._loop.loop_id,
             state=LoopState.COMPLETED,
@@ -118,14 +117,13 @@ class Variational:
             shots=self._shots,
             because=because,
         )
-        report = await stages.end_loop(end, self._plan.heartbeat)
+        report = await loops.end(end, self._plan.heartbeat)
         self._enter(LoopState.COMPLETED, str(stopped_by))
         return report
 
     async def _iterate(self, plan: LoopPlan) -> StopReason:
         """Iteration after iteration; why there is no other."""
         while True:
-            _heed_cancellation()
             left = self._left()
             late = self._is_late()
             if self._ended and (late or self._stop or self._paused or self._backend == IN_CHUNKS):
@@ -155,7 +153,7 @@ class Variational:
             loop_id=self._loop.loop_id, number=self._chunks, shots=self._shots, finishing=self._finishing
         )
         self._chunks += 1
-        running = asyncio.create_task(stages.iterate(call, plan.heartbeat))
+        running = asyncio.create_task(loops.iterate(call, plan.heartbeat))
         try:
             if left is not None and not await Deadline(None).ends_within(
                 running, left, "the loop's deadline"
@@ -208,7 +206,7 @@ class Variational:
             ended=self._ended,
         )
         self._chunks += 1
-        turn = await stages.loop_turn(call, plan.heartbeat)
+        turn = await loops.turn(call, plan.heartbeat)
         self._ended = ""
         self._take(turn.chunk)
         return turn
@@ -279,7 +277,7 @@ class Variational:
         await self._jobs.leave()
         if self._plan is not None:
             end = EndLoop(loop_id=self._loop.loop_id, state=state, error=error, backend=self._backend)
-            await stages.end_loop(end, self._plan.heartbeat)
+            await loops.end(end, self._plan.heartbeat)
 
     def _cancelled(self) -> ErrorDocument:
         return JobCancelled(f"loop {self._loop.loop_id!r} was cancelled").document()
@@ -344,9 +342,3 @@ class Variational:
                 )
             except ValueError as failure:
                 raise final(RequestRejected(str(failure))) from None
-
-
-def _heed_cancellation() -> None:
-    """Raise a cancellation that came while something ended well, and that nobody has raised."""
-    if workflow.cancellation_reason() is not None:
-        raise asyncio.CancelledError

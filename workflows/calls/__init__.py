@@ -1,0 +1,1 @@
+"""Typed calls of the activities of each pattern: queue, limits and retries, one file per pattern."""
