@@ -27,7 +27,7 @@ MINUTES = float(os.environ.get("CHAOS_MINUTES", "inf"))
 
 ONLY = os.environ.get("CHAOS_ROWS", "")
 
-FEW, SOME = 4, 60
+FEW, SOME = 3, 60
 
 SIZES = (
     [pytest.param(ROUNDS, LANES)]

@@ -80,6 +80,7 @@ async def test_qaoa_survives_the_death_of_workers_and_of_itself(chaos: House, ki
     assert killed == calm
 
 
+@pytest.mark.long
 async def test_a_cutting_workflow_survives_the_death_of_a_worker(chaos: House) -> None:
     """The fragments that were done stay done."""
     killed, calm = await _with_and_without_kills(chaos, "cutting", kills=1)

@@ -16,7 +16,7 @@ from tests.chaos.weather_playing import Played, play
 USUAL_SEED = 7
 SEED = int(os.environ.get("CHAOS_SEED", USUAL_SEED))
 ONLY = [int(number) for number in os.environ.get("CHAOS_WEATHER", "").split(",") if number]
-FEW, ALL = 40, 500
+FEW, ALL = 20, 500
 
 AT_LEAST = {
     "hardware": 100,

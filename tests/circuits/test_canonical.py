@@ -68,6 +68,7 @@ def test_no_mutant_of_many_is_mistaken_for_its_circuit() -> None:
     sweep(range(PAIRS, PAIRS + ALL_PAIRS))
 
 
+@pytest.mark.long
 def test_different_circuits_have_different_hashes() -> None:
     """Beyond neighbours: no two of two thousand random circuits share a hash."""
     hashes = {digest_of(random_circuit(random.Random(f"other {number}"))) for number in range(2_000)}

@@ -120,7 +120,9 @@ def test_classical_bits_join_what_gates_do_not() -> None:
     assert sorted(piece.qubits) == [62, 126]
 
 
-@pytest.mark.parametrize("method", ["statevector", "matrix_product_state"])
+@pytest.mark.parametrize(
+    "method", ["statevector", pytest.param("matrix_product_state", marks=pytest.mark.long)]
+)
 def test_trajectories_agree_with_the_density_matrix(method: str) -> None:
     """The methods that carry all of the noise give one distribution."""
     device = find_device(BRISBANE)
@@ -207,6 +209,7 @@ def test_a_wide_clifford_circuit_says_what_noise_it_had() -> None:
     assert noisy[0].data.meas.get_counts().get("0" * 30, 0) < 100
 
 
+@pytest.mark.long
 def test_a_wide_twirled_clifford_circuit_runs() -> None:
     """Twirls turn by quarters up to rounding errors, and count as Clifford."""
     mirror = QuantumCircuit(26)

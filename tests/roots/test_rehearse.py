@@ -74,6 +74,7 @@ async def account(tmp_path: Path) -> AsyncIterator[EmulatorProcess]:
         process.kill()
 
 
+@pytest.mark.long
 async def test_a_month_is_played_beside_the_users_account(
     shell: dict[str, str], tmp_path: Path, account: EmulatorProcess
 ) -> None:

@@ -117,7 +117,7 @@ async def test_a_worker_that_is_told_to_stop_finishes_what_it_runs(
 ) -> None:
     """Within its grace: the simulation is not begun again, also where its child is sent the signal too."""
     # Nobody dies here: a heartbeat that a busy machine delays must not have the simulation run elsewhere too.
-    patient = shell | {"QURABLE_GRACEFUL_STOP": "PT60S", "QURABLE_HEARTBEAT": "PT60S"}
+    patient = shell | {"QURABLE_GRACEFUL_STOP": "PT60S", "QURABLE_HEARTBEAT": "PT20S"}
     job, first = await _stopped_in_mid_simulation(client, patient, whole_group=whole_group)
     async with working(shell):
         report = await _report(job)

@@ -258,6 +258,7 @@ async def _a_day_in_the_queue(paid: Paid, polls: int, seconds: float = 120.0) ->
     return report, len(history.events)
 
 
+@pytest.mark.long
 async def test_more_polls_leave_no_longer_history(paid_stack: PaidStack) -> None:
     """Ten polls leave as many events as sixty, and an error none: here nothing is skipped, and all events count."""
     async with paid_stack(**_OFTEN) as paid:
