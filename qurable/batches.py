@@ -1,21 +1,13 @@
 """Batches for clients: start one, follow its items, get the sum. It speaks Temporal and nothing else."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from temporalio.client import Client, WorkflowFailureError
-from temporalio.common import (
-    SearchAttributeKey,
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDReusePolicy,
-)
-from temporalio.exceptions import CancelledError, WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.client import Client
 
 from qurable.contracts.base import digest
 from qurable.contracts.batches import (
@@ -32,17 +24,15 @@ from qurable.contracts.batches import (
 )
 from qurable.contracts.jobs import mint_key
 from qurable.contracts.stages import ReadRequest
-from qurable.endings import ended, lacks_attributes, unreachable
-from qurable.errors import JobNotFound, KeyReused, RequestRejected
-from qurable.names import BATCH, Attribute, Queue
+from qurable.errors import JobCancelled, JobNotFound, RequestRejected
+from qurable.names import BATCH
 from qurable.requests import as_job
-from qurable.temporal.bodies import has_another_body
-from qurable.temporal.in_workflow import MEMO_BODY
+from qurable.temporal.following import Read, cancel, end_of
+from qurable.temporal.starting import Start, start_once
 
-Read = Callable[[ReadRequest, Any], Awaitable[Any]]
-"""Asks the store a question, for an answer of a type."""
+_WITHIN = timedelta(seconds=30)
+"""Of a start: its lines may be tens of megabytes."""
 
-_RPC = timedelta(seconds=30)
 _PAGE = 500
 _LOOK_AGAIN_SECONDS = 0.2
 _LOOK_AGAIN_AT_MOST_SECONDS = 2.0
@@ -125,24 +115,20 @@ class Batch:
         """Cancel what has not ended; what has stays as it is.
 
         Raises:
-            JobNotFound: Nobody knows it, or it has ended.
+            JobNotFound: Nobody knows it.
         """
-        try:
-            await self._temporal.get_workflow_handle(self.id).cancel(rpc_timeout=_RPC)
-        except RPCError as failure:
-            raise unreachable(failure) from None
+        if not await cancel(self._temporal, self.id):
+            await self.status()  # ended, or unknown: the difference matters
 
     async def _end(self) -> None:
         """Return once its workflow has ended, if only by a cancellation that its items tell of."""
         try:
-            await self._temporal.get_workflow_handle(self.id, result_type=BatchReport).result()
-        except WorkflowFailureError as failure:
-            if isinstance(failure.cause, CancelledError) and (await self.page(limit=1)).known:
-                return
-            raise ended(self.id, failure) from None
-        except RPCError as failure:
-            if failure.status is not RPCStatusCode.NOT_FOUND:
-                raise unreachable(failure) from None
+            found = await end_of(self._temporal, self.id, BatchReport)
+        except JobCancelled:
+            if not (await self.page(limit=1)).known:
+                raise
+            return
+        if found is None:
             await self.status()  # Temporal has forgotten it; the store may have not
 
 
@@ -216,36 +202,18 @@ def _within(size: int) -> None:
         )
 
 
-async def _start(temporal: Client, head: BatchHead, lines: bytes, *, attributes: bool = True) -> None:
-    project = SearchAttributePair(SearchAttributeKey.for_keyword(Attribute.PROJECT), head.project)
-    try:
-        await temporal.start_workflow(
-            BATCH,
-            args=[head, lines],
-            id=head.id,
-            task_queue=Queue.WORKFLOWS,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE
-            if head.rerun
-            else WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            memo={MEMO_BODY: head.body_hash},
-            search_attributes=TypedSearchAttributes([project] if attributes else []),
-            static_summary="batch · what failed, again"
-            if head.rerun
-            else f"batch · {len(lines):,} bytes of lines",
-            rpc_timeout=_RPC,
-        )
-    except WorkflowAlreadyStartedError:
-        await _same_lines(temporal, head)
-    except RPCError as failure:
-        if not (attributes and lacks_attributes(failure)):
-            raise unreachable(failure) from None
-        await _start(temporal, head, lines, attributes=False)
-
-
-async def _same_lines(temporal: Client, head: BatchHead) -> None:
-    """Raises: KeyReused."""
-    if not head.rerun and await has_another_body(temporal, head.id, head.body_hash, _RPC):
-        raise KeyReused(
-            f"the key of batch {head.id!r} already belongs to other lines: use a new key for a new batch",
-            job_id=head.id,
-        )
+async def _start(temporal: Client, head: BatchHead, lines: bytes) -> None:
+    summary = "batch · what failed, again" if head.rerun else f"batch · {len(lines):,} bytes of lines"
+    start = Start(
+        BATCH,
+        head.id,
+        [head, lines],
+        head.project,
+        summary,
+        "batch",
+        head.body_hash,
+        other="other lines",
+        again=head.rerun,
+        within=_WITHIN,
+    )
+    await start_once(temporal, start)

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any, Self, TypeVar, overload
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowQueryFailedError
-from temporalio.common import Priority, TypedSearchAttributes, WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from qurable.batches import Batch, run_again, start_batch
@@ -33,18 +31,18 @@ from qurable.contracts.targets import TargetSnapshot
 from qurable.contracts.why import Why
 from qurable.cutting import Cut, as_cut, price_cut, run_cut_again, start_cut
 from qurable.deciding import as_decision, decide
-from qurable.endings import document_of, ended, from_error, lacks_attributes, unreachable
-from qurable.errors import DecisionRefused, KeyReused, NoWorker, from_document
+from qurable.endings import document_of, from_error, unreachable
+from qurable.errors import DecisionRefused, NoWorker, from_document
 from qurable.matrices import MatrixRun, as_features, as_kernel, run_matrix_again, start_matrix
 from qurable.names import HYBRID_JOB, READ_STORE, SET_BUDGET, SET_ROLLOUT, Queue
 from qurable.optimising import Loop, as_optimisation, start_loop
 from qurable.precise import PreciseJob, as_precise, start_precise
 from qurable.requests import AnyJob, as_job
 from qurable.schedules import Schedules
-from qurable.temporal.attributes import first_attributes
-from qurable.temporal.bodies import has_another_body
+from qurable.temporal.attributes import first_words
 from qurable.temporal.connect import connected
-from qurable.temporal.in_workflow import MEMO_BODY
+from qurable.temporal.following import cancel, end_of
+from qurable.temporal.starting import Start, start_once
 
 T = TypeVar("T")
 
@@ -374,36 +372,19 @@ class Qurable:
     async def _start(self, job: AnyJob) -> None:
         head = JobHead.of(job)
         pubs = len(getattr(job, "pubs", ())) or 1
-        attributes = first_attributes(head) if self._attributes_known else TypedSearchAttributes.empty
-        try:
-            await self.temporal.start_workflow(
-                HYBRID_JOB,
-                args=[head, job],
-                id=head.id,
-                task_queue=Queue.WORKFLOWS,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                memo={MEMO_BODY: head.body_hash},
-                search_attributes=attributes,
-                static_summary=f"{head.kind} · {pubs} pub{'s' * (pubs > 1)} · asked for {head.asked}",
-                priority=Priority(priority_key=head.priority, fairness_key=head.project),
-                request_eager_start=True,
-                rpc_timeout=_RPC,
-            )
-        except WorkflowAlreadyStartedError:
-            await self._same_body(head)
-        except RPCError as failure:
-            if lacks_attributes(failure):
-                self._attributes_known = False  # a server where nobody has registered them
-                await self._start(job)
-                return
-            raise unreachable(failure) from None
-
-    async def _same_body(self, head: JobHead) -> None:
-        if await has_another_body(self.temporal, head.id, head.body_hash, _RPC):
-            raise KeyReused(
-                f"the idempotency key of job {head.id!r} already belongs to a request with another body: use a new key for a new job",
-                job_id=head.id,
-            )
+        start = Start(
+            HYBRID_JOB,
+            head.id,
+            [head, job],
+            head.project,
+            f"{head.kind} · {pubs} pub{'s' * (pubs > 1)} · asked for {head.asked}",
+            "job",
+            head.body_hash,
+            priority=head.priority,
+            words=first_words(head),
+            eager=True,
+        )
+        self._attributes_known = await start_once(self.temporal, start, attributes=self._attributes_known)
 
     async def result(self, job_id: str, *, wait: timedelta | None = None) -> JobReport:
         """The report of a job, waiting until it has one.
@@ -423,16 +404,9 @@ class Qurable:
         return await self.read_report(job_id) if report.results_in_store and not report.results else report
 
     async def _report(self, job_id: str) -> JobReport:
-        handle = self.temporal.get_workflow_handle(job_id, result_type=JobReport)
-        try:
-            report: JobReport = await handle.result()
-        except WorkflowFailureError as failure:
-            raise ended(job_id, failure) from None
-        except RPCError as failure:
-            if failure.status is not RPCStatusCode.NOT_FOUND:
-                raise unreachable(failure) from None
-        else:
-            return report
+        ended = await end_of(self.temporal, job_id, JobReport)
+        if ended is not None:
+            return ended
         report = await self.read_report(job_id)  # Temporal has forgotten it; the store has not
         if report.error is not None:
             raise from_error(job_id, report.error)
@@ -531,11 +505,7 @@ class Qurable:
         Raises:
             JobNotFound: Nobody knows it.
         """
-        try:
-            await self.temporal.get_workflow_handle(job_id).cancel(rpc_timeout=_RPC)
-        except RPCError as failure:
-            if failure.status is not RPCStatusCode.NOT_FOUND:
-                raise unreachable(failure) from None
+        if not await cancel(self.temporal, job_id):
             await self.status(job_id)  # ended, or unknown: the difference matters
 
     async def list(

@@ -1,22 +1,12 @@
 """Comparisons and hedged runs from a client: start one, watch it, attach to it by id from anywhere."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from temporalio.client import Client, WorkflowFailureError, WorkflowQueryFailedError
-from temporalio.common import (
-    Priority,
-    SearchAttributeKey,
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDReusePolicy,
-)
-from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.client import Client
 
 from qurable.contracts.base import explain
 from qurable.contracts.comparisons import Comparison as ComparisonContract
@@ -32,25 +22,12 @@ from qurable.contracts.fallback import Age
 from qurable.contracts.jobs import AUTO
 from qurable.contracts.reports import JobReport
 from qurable.contracts.stages import ReadRequest
-from qurable.endings import ended, from_error, lacks_attributes, unreachable
-from qurable.errors import KeyReused, NoWorker, RequestRejected
-from qurable.names import COMPARISON, Attribute, Queue
+from qurable.endings import from_error
+from qurable.errors import NoWorker, RequestRejected
+from qurable.names import COMPARISON, Attribute
 from qurable.requests import as_job
-from qurable.temporal.bodies import has_another_body
-from qurable.temporal.in_workflow import MEMO_BODY
-
-Read = Callable[[ReadRequest, Any], Awaitable[Any]]
-"""Asks the store a question, for an answer of a type."""
-
-_RPC = timedelta(seconds=10)
-_QUERY = timedelta(seconds=5)
-_LOOK_AGAIN_SECONDS = 0.2
-_LOOK_AGAIN_AT_MOST_SECONDS = 2.0
-
-_NO_WORKER = frozenset(
-    {RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.FAILED_PRECONDITION}
-)
-"""How a query ends that nobody answers in time: there is no worker, or the one that has the workflow hangs."""
+from qurable.temporal.following import Read, ask, cancel, changes, end_of
+from qurable.temporal.starting import Start, start_once
 
 _AGE: TypeAdapter[timedelta] = TypeAdapter(Age)
 
@@ -73,41 +50,16 @@ class Comparison:
         Raises:
             JobNotFound: Nobody knows it.
         """
-        handle = self._temporal.get_workflow_handle(self.id)
         try:
-            found: ComparisonStatus = await handle.query(
-                "progress", result_type=ComparisonStatus, rpc_timeout=_QUERY
-            )
-        except WorkflowQueryFailedError as failure:
-            raise NoWorker(f"no worker tells where comparison {self.id!r} stands: {failure}") from None
-        except RPCError as failure:
-            if failure.status is RPCStatusCode.NOT_FOUND:
-                return _status_of(await self.stored())
-            if failure.status in _NO_WORKER:
-                message = "no worker answers; the comparison waits for one"
-                return ComparisonStatus(id=self.id, state=ComparisonState.PREPARING, message=message)
-            raise unreachable(failure) from None
-        return found
+            found = await ask(self._temporal, self.id, "progress", ComparisonStatus)
+        except NoWorker:
+            message = "no worker answers; the comparison waits for one"
+            return ComparisonStatus(id=self.id, state=ComparisonState.PREPARING, message=message)
+        return _status_of(await self.stored()) if found is None else found
 
-    async def progress(self) -> AsyncIterator[ComparisonStatus]:
+    def progress(self) -> AsyncIterator[ComparisonStatus]:
         """Where it stands, each time that changes, until it ends."""
-        seen, pause = None, _LOOK_AGAIN_SECONDS
-        ending = asyncio.create_task(self._ended())
-        try:
-            while True:
-                over = ending.done()
-                found = await self.status()
-                if found != seen:
-                    yield found
-                    pause = _LOOK_AGAIN_SECONDS
-                seen = found
-                if over or found.state.final:
-                    return
-                await asyncio.wait([ending], timeout=pause)
-                pause = min(pause * 1.5, _LOOK_AGAIN_AT_MOST_SECONDS)
-        finally:
-            ending.cancel()
-            await asyncio.gather(ending, return_exceptions=True)
+        return changes(self.status, lambda: end_of(self._temporal, self.id, ComparisonReport))
 
     async def report(self, *, wait: timedelta | None = None) -> ComparisonReport:
         """Its report, waiting until it has one: until every place has ended, and what was withdrawn is confirmed.
@@ -121,8 +73,7 @@ class Comparison:
             JobNotFound: Nobody knows it.
             TimeoutError: The wait is over.
         """
-        async with asyncio.timeout(None if wait is None else wait.total_seconds()):
-            found = await self._ended()
+        found = await end_of(self._temporal, self.id, ComparisonReport, wait=wait)
         if found is None:
             found = await self.stored()  # Temporal has forgotten it; the store has not
         if found.error is not None:
@@ -154,11 +105,7 @@ class Comparison:
         Raises:
             JobNotFound: Nobody knows it.
         """
-        try:
-            await self._temporal.get_workflow_handle(self.id).cancel(rpc_timeout=_RPC)
-        except RPCError as failure:
-            if failure.status is not RPCStatusCode.NOT_FOUND:
-                raise unreachable(failure) from None
+        if not await cancel(self._temporal, self.id):
             await self.status()  # ended, or unknown: the difference matters
 
     async def stored(self) -> ComparisonReport:
@@ -171,19 +118,6 @@ class Comparison:
             ReadRequest(what="comparison", job_id=self.id), ComparisonReport
         )
         return report
-
-    async def _ended(self) -> ComparisonReport | None:
-        """Its report once it has ended; None where Temporal does not know it."""
-        handle = self._temporal.get_workflow_handle(self.id, result_type=ComparisonReport)
-        try:
-            found: ComparisonReport = await handle.result()
-        except WorkflowFailureError as failure:
-            raise ended(self.id, failure) from None
-        except RPCError as failure:
-            if failure.status is not RPCStatusCode.NOT_FOUND:
-                raise unreachable(failure) from None
-            return None
-        return found
 
     async def _job_report(self, job_id: str) -> JobReport:
         report: JobReport = await self._read(ReadRequest(what="report", job_id=job_id), JobReport)
@@ -247,46 +181,19 @@ async def start_comparison(temporal: Client, read: Read, comparison: ComparisonC
         ServiceUnreachable: Temporal does not answer.
     """
     head = ComparisonHead.of(comparison)
-    await _start(temporal, head, comparison)
-    return Comparison(head.id, temporal, read)
-
-
-async def _start(
-    temporal: Client, head: ComparisonHead, comparison: ComparisonContract, *, attributes: bool = True
-) -> None:
-    words = {
-        Attribute.PROJECT: head.project,
-        Attribute.BACKEND: ",".join(comparison.places)[:200],
-        Attribute.STAGE: ComparisonState.PREPARING,
-    }
-    pairs = [
-        SearchAttributePair(SearchAttributeKey.for_keyword(name), str(word)) for name, word in words.items()
-    ]
+    places = ",".join(comparison.places)
     what = "hedged run" if comparison.hedged else "comparison"
-    try:
-        await temporal.start_workflow(
-            COMPARISON,
-            args=[head, comparison, None],
-            id=head.id,
-            task_queue=Queue.WORKFLOWS,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            memo={MEMO_BODY: head.body_hash},
-            search_attributes=TypedSearchAttributes(pairs if attributes else []),
-            static_summary=f"{what} · {head.kind} on {', '.join(comparison.places)}"[:200],
-            priority=Priority(priority_key=comparison.job.priority, fairness_key=head.project),
-            rpc_timeout=_RPC,
-        )
-    except WorkflowAlreadyStartedError:
-        await _same_body(temporal, head)
-    except RPCError as failure:
-        if not (attributes and lacks_attributes(failure)):
-            raise unreachable(failure) from None
-        await _start(temporal, head, comparison, attributes=False)
-
-
-async def _same_body(temporal: Client, head: ComparisonHead) -> None:
-    if await has_another_body(temporal, head.id, head.body_hash, _RPC):
-        raise KeyReused(
-            f"the idempotency key of comparison {head.id!r} already belongs to another request or other places: use a new key",
-            job_id=head.id,
-        )
+    start = Start(
+        COMPARISON,
+        head.id,
+        [head, comparison, None],
+        head.project,
+        f"{what} · {head.kind} on {', '.join(comparison.places)}",
+        what,
+        head.body_hash,
+        other="another request, or to other places",
+        priority=comparison.job.priority,
+        words={Attribute.BACKEND: places, Attribute.STAGE: ComparisonState.PREPARING},
+    )
+    await start_once(temporal, start)
+    return Comparison(head.id, temporal, read)

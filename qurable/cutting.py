@@ -1,17 +1,14 @@
 """Circuit cutting from a client: ask the price, start a cut, attach to it by id from anywhere, get its report."""
 
-import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from pydantic import ValidationError
-from temporalio.client import Client, WorkflowFailureError, WorkflowQueryFailedError
-from temporalio.common import Priority, WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.service import RPCError
 
 from qurable.contracts.base import explain
 from qurable.contracts.cutting import CutHead, CutJob, CutPrice, CutReport, CutStatus
@@ -19,17 +16,13 @@ from qurable.contracts.jobs import EstimateJob, SampleJob, SolveJob
 from qurable.contracts.pubs import EstimatePub, SamplePub
 from qurable.contracts.stages import ReadRequest
 from qurable.endings import ended, from_error, unreachable
-from qurable.errors import JobNotFound, KeyReused, NoWorker, RequestRejected
+from qurable.errors import JobNotFound, RequestRejected
 from qurable.names import CUT, Queue
 from qurable.requests import estimate
-from qurable.temporal.bodies import has_another_body
-from qurable.temporal.in_workflow import MEMO_BODY
-
-Read = Callable[[ReadRequest, Any], Awaitable[Any]]
-"""Asks the store a question, for an answer of a type."""
+from qurable.temporal.following import Read, ask, cancel, end_of
+from qurable.temporal.starting import Start, start_once
 
 _RPC = timedelta(seconds=10)
-_QUERY = timedelta(seconds=5)
 _PRICE = timedelta(minutes=15)
 
 _NO_SAMPLES = (
@@ -57,20 +50,8 @@ class Cut:
             JobNotFound: Nobody knows it.
             NoWorker: No worker answers.
         """
-        try:
-            handle = self._temporal.get_workflow_handle(self.id)
-            found: CutStatus = await handle.query("status", result_type=CutStatus, rpc_timeout=_QUERY)
-        except WorkflowQueryFailedError as failure:
-            raise NoWorker(f"no worker knows how cut {self.id!r} stands: {failure}") from None
-        except RPCError as failure:
-            if failure.status is RPCStatusCode.NOT_FOUND:
-                return _status_of(await self._stored())
-            if failure.status in {RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.FAILED_PRECONDITION}:
-                raise NoWorker(
-                    f"no worker answers for cut {self.id!r}; it waits for one: start one, for instance with `make up`"
-                ) from None
-            raise unreachable(failure) from None
-        return found
+        found = await ask(self._temporal, self.id, "status", CutStatus)
+        return _status_of(await self._stored()) if found is None else found
 
     async def report(self, *, wait: timedelta | None = None) -> CutReport:
         """Its report, waiting until it has one.
@@ -84,15 +65,8 @@ class Cut:
             JobNotFound: Nobody knows it.
             TimeoutError: The wait is over.
         """
-        handle = self._temporal.get_workflow_handle(self.id, result_type=CutReport)
-        try:
-            async with asyncio.timeout(None if wait is None else wait.total_seconds()):
-                found: CutReport = await handle.result()
-        except WorkflowFailureError as failure:
-            raise ended(self.id, failure) from None
-        except RPCError as failure:
-            if failure.status is not RPCStatusCode.NOT_FOUND:
-                raise unreachable(failure) from None
+        found = await end_of(self._temporal, self.id, CutReport, wait=wait)
+        if found is None:
             found = await self._stored()  # Temporal has forgotten it; the store has not
         if found.error is not None:
             raise from_error(self.id, found.error)
@@ -112,11 +86,7 @@ class Cut:
         Raises:
             JobNotFound: Nobody knows it.
         """
-        try:
-            await self._temporal.get_workflow_handle(self.id).cancel(rpc_timeout=_RPC)
-        except RPCError as failure:
-            if failure.status is not RPCStatusCode.NOT_FOUND:
-                raise unreachable(failure) from None
+        if not await cancel(self._temporal, self.id):
             await self.status()  # ended, or unknown: the difference matters
 
     async def _stored(self) -> CutReport:
@@ -178,31 +148,18 @@ async def start_cut(temporal: Client, read: Read, job: CutJob) -> Cut:
         reruns=job.cut.reruns,
         schema_version=job.schema_version,
     )
-    try:
-        await temporal.start_workflow(
-            CUT,
-            args=[head, job],
-            id=head.id,
-            task_queue=Queue.WORKFLOWS,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            memo={MEMO_BODY: head.body_hash},
-            static_summary=f"cut · on {job.estimate.asked}",
-            priority=Priority(priority_key=job.estimate.priority, fairness_key=head.project),
-            rpc_timeout=_RPC,
-        )
-    except WorkflowAlreadyStartedError:
-        await _same_body(temporal, head)
-    except RPCError as failure:
-        raise unreachable(failure) from None
+    start = Start(
+        CUT,
+        head.id,
+        [head, job],
+        head.project,
+        f"cut · on {job.estimate.asked}",
+        "cut",
+        head.body_hash,
+        priority=job.estimate.priority,
+    )
+    await start_once(temporal, start)
     return Cut(head.id, temporal, read)
-
-
-async def _same_body(temporal: Client, head: CutHead) -> None:
-    if await has_another_body(temporal, head.id, head.body_hash, _RPC):
-        raise KeyReused(
-            f"the idempotency key of cut {head.id!r} already belongs to one with another body: use a new key for a new cut",
-            job_id=head.id,
-        )
 
 
 async def run_cut_again(temporal: Client, read: Read, cut_id: str) -> Cut:
@@ -216,21 +173,9 @@ async def run_cut_again(temporal: Client, read: Read, cut_id: str) -> Cut:
     project = cut_id.removeprefix("cut-").rpartition("-")[0]
     if not cut_id.startswith("cut-") or not project:
         raise JobNotFound(f"{cut_id!r} is no cut's id", job_id=cut_id)
-    try:
-        await temporal.start_workflow(
-            CUT,
-            args=[CutHead(id=cut_id, project=project, again=True), b""],
-            id=cut_id,
-            task_queue=Queue.WORKFLOWS,
-            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
-            static_summary="cut · what has no answer again",
-            priority=Priority(fairness_key=project),
-            rpc_timeout=_RPC,
-        )
-    except WorkflowAlreadyStartedError:
-        return cut  # it runs
-    except RPCError as failure:
-        raise unreachable(failure) from None
+    head = CutHead(id=cut_id, project=project, again=True)
+    summary = "cut · what has no answer again"
+    await start_once(temporal, Start(CUT, cut_id, [head, b""], project, summary, "cut", again=True))
     return cut
 
 

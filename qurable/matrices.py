@@ -1,17 +1,12 @@
 """Kernels and features from a client: start one, follow it, read its file. It speaks Temporal and nothing else."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
-from temporalio.client import Client, WorkflowFailureError
-from temporalio.common import Priority, SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
-from temporalio.common import WorkflowIDReusePolicy as Reuse
-from temporalio.exceptions import CancelledError, WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.client import Client
 
 from qurable.contracts.base import explain
 from qurable.contracts.matrices import (
@@ -24,22 +19,17 @@ from qurable.contracts.matrices import (
     matrix_project,
 )
 from qurable.contracts.stages import ReadRequest
-from qurable.endings import ended, lacks_attributes, unreachable
-from qurable.errors import JobNotFound, KeyReused, RequestRejected
+from qurable.errors import JobCancelled, JobNotFound, RequestRejected
 from qurable.matrix_files import Matrix, read_matrix
-from qurable.names import MATRIX, Attribute, Queue
+from qurable.names import MATRIX
 from qurable.requests import as_circuit, as_observables
-from qurable.temporal.bodies import has_another_body
-from qurable.temporal.in_workflow import MEMO_BODY
-
-Read = Callable[[ReadRequest, Any], Awaitable[Any]]
-"""Asks the store a question, for an answer of a type."""
+from qurable.temporal.following import Read, cancel, changes, end_of
+from qurable.temporal.starting import Start, start_once
 
 R = TypeVar("R", KernelRequest, FeaturesRequest)
 
-_RPC = timedelta(seconds=30)
-_LOOK_AGAIN_SECONDS = 0.2
-_LOOK_AGAIN_AT_MOST_SECONDS = 2.0
+_WITHIN = timedelta(seconds=30)
+"""Of a start: its data may be tens of megabytes."""
 
 
 @dataclass(frozen=True)
@@ -69,26 +59,9 @@ class MatrixRun:
         Raises:
             JobFailed: It was refused.
         """
-        last, pause, ending = None, _LOOK_AGAIN_SECONDS, asyncio.create_task(self._end())
-        try:
-            while True:
-                over = ending.done()
-                if over:
-                    await ending
-                try:
-                    status = await self.status()
-                except JobNotFound:
-                    status = None
-                if status is not None and status != last:
-                    last, pause = status, _LOOK_AGAIN_SECONDS
-                    yield status
-                if over:
-                    return
-                await asyncio.wait([ending], timeout=pause)
-                pause = min(pause * 1.5, _LOOK_AGAIN_AT_MOST_SECONDS)
-        finally:
-            ending.cancel()
-            await asyncio.gather(ending, return_exceptions=True)
+        async for status in changes(self._known, self._end):
+            yield status
+        await self._end()
 
     async def report(self) -> MatrixReport:
         """Its report, once it has ended; also of one that was cancelled or lacks entries.
@@ -126,34 +99,32 @@ class MatrixRun:
         return read_matrix(body, sha256=report.sha256)
 
     async def cancel(self) -> None:
-        """Cancel what is in flight; entries that have a value keep it, also for other matrices.
+        """Cancel what is in flight; entries that have a value keep it, also for other matrices; one that has ended stays as it is.
 
         Raises:
-            JobNotFound: Nobody knows it, or it has ended.
+            JobNotFound: Nobody knows it.
         """
-        try:
-            await self._temporal.get_workflow_handle(self.id).cancel(rpc_timeout=_RPC)
-        except RPCError as failure:
-            raise unreachable(failure) from None
+        if not await cancel(self._temporal, self.id):
+            await self.status()  # ended, or unknown: the difference matters
 
     async def _end(self) -> None:
         """Return once its workflow has ended, if only by a cancellation that it has a report of."""
         try:
-            await self._temporal.get_workflow_handle(self.id, result_type=MatrixReport).result()
-        except WorkflowFailureError as failure:
-            if isinstance(failure.cause, CancelledError) and await self._is_known():
-                return
-            raise ended(self.id, failure) from None
-        except RPCError as failure:
-            if failure.status is not RPCStatusCode.NOT_FOUND:
-                raise unreachable(failure) from None
+            found = await end_of(self._temporal, self.id, MatrixReport)
+        except JobCancelled:
+            known = await self._known()
+            if known is None or not known.state.final:
+                raise
+            return
+        if found is None:
             await self.status()  # Temporal has forgotten it; the store may have not
 
-    async def _is_known(self) -> bool:
+    async def _known(self) -> MatrixStatus | None:
+        """Where it stands; None before its data were taken in."""
         try:
-            return (await self.status()).state.final
+            return await self.status()
         except JobNotFound:
-            return False
+            return None
 
 
 def as_kernel(feature_map: Any, x_train: Any, x_test: Any = None, **options: Any) -> KernelRequest:
@@ -209,28 +180,17 @@ async def run_matrix_again(temporal: Client, read: Read, identity: str) -> Matri
     return MatrixRun(identity, temporal, read)
 
 
-async def _start(temporal: Client, head: MatrixHead, body: Any, *, attributes: bool = True) -> None:
-    project = SearchAttributePair(SearchAttributeKey.for_keyword(Attribute.PROJECT), head.project)
-    try:
-        await temporal.start_workflow(
-            MATRIX,
-            args=[head, body],
-            id=head.id,
-            task_queue=Queue.WORKFLOWS,
-            id_reuse_policy=Reuse.ALLOW_DUPLICATE if head.rerun else Reuse.REJECT_DUPLICATE,
-            memo={MEMO_BODY: head.body_hash},
-            search_attributes=TypedSearchAttributes([project] if attributes else []),
-            static_summary="matrix · what is missing, again" if head.rerun else f"matrix · {head.kind}",
-            priority=Priority(fairness_key=head.project),
-            rpc_timeout=_RPC,
-        )
-    except WorkflowAlreadyStartedError:
-        if not head.rerun and await has_another_body(temporal, head.id, head.body_hash, _RPC):
-            raise KeyReused(
-                f"the key of matrix {head.id!r} already belongs to another one: use a new key for a new matrix",
-                job_id=head.id,
-            ) from None
-    except RPCError as failure:
-        if not (attributes and lacks_attributes(failure)):
-            raise unreachable(failure) from None
-        await _start(temporal, head, body, attributes=False)
+async def _start(temporal: Client, head: MatrixHead, body: Any) -> None:
+    summary = "matrix · what is missing, again" if head.rerun else f"matrix · {head.kind}"
+    start = Start(
+        MATRIX,
+        head.id,
+        [head, body],
+        head.project,
+        summary,
+        "matrix",
+        head.body_hash,
+        again=head.rerun,
+        within=_WITHIN,
+    )
+    await start_once(temporal, start)

@@ -2,7 +2,7 @@
 
 import asyncio
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -11,13 +11,10 @@ from typing import Any
 from pydantic import ValidationError
 from temporalio.client import (
     Client,
-    WorkflowFailureError,
-    WorkflowQueryFailedError,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import Priority, WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from qurable.contracts.base import explain
@@ -34,20 +31,14 @@ from qurable.contracts.optimisations import (
 )
 from qurable.contracts.problems import MAX_PROBLEM_TEXT, PROBLEM_KINDS
 from qurable.contracts.stages import ReadRequest
-from qurable.endings import ended, from_error, unreachable
-from qurable.errors import HybridError, KeyReused, NoWorker, RequestRejected, from_document
-from qurable.names import STEER, VARIATIONAL, Queue
+from qurable.endings import from_error, unreachable
+from qurable.errors import HybridError, NoWorker, RequestRejected, from_document
+from qurable.names import STEER, VARIATIONAL
 from qurable.requests import as_circuit, as_observables
-from qurable.temporal.bodies import has_another_body
-from qurable.temporal.in_workflow import MEMO_BODY
+from qurable.temporal.following import Read, ask, cancel, changes, end_of
+from qurable.temporal.starting import Start, start_once
 
-Read = Callable[[ReadRequest, Any], Awaitable[Any]]
-"""Asks the store a question, for an answer of a type."""
-
-_RPC = timedelta(seconds=10)
-_QUERY = timedelta(seconds=5)
 _STEER_SECONDS = 20.0
-_LOOK_AGAIN_SECONDS = 0.5
 
 _FORMATS = {
     ".edges": ProblemFormat.EDGE_LIST,
@@ -167,32 +158,16 @@ class Loop:
         Raises:
             JobNotFound: Nobody knows it.
         """
-        handle = self._temporal.get_workflow_handle(self.id)
         try:
-            found: OptimisationStatus = await handle.query(
-                "progress", result_type=OptimisationStatus, rpc_timeout=_QUERY
-            )
-        except WorkflowQueryFailedError as failure:
-            raise NoWorker(f"no worker tells where loop {self.id!r} stands: {failure}") from None
-        except RPCError as failure:
-            if failure.status is RPCStatusCode.NOT_FOUND:
-                return _status_of(await self._stored())
-            if failure.status in {RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.FAILED_PRECONDITION}:
-                message = "no worker answers; the loop waits for one"
-                return OptimisationStatus(id=self.id, state=LoopState.RUNNING, message=message)
-            raise unreachable(failure) from None
-        return found
+            found = await ask(self._temporal, self.id, "progress", OptimisationStatus)
+        except NoWorker:
+            message = "no worker answers; the loop waits for one"
+            return OptimisationStatus(id=self.id, state=LoopState.RUNNING, message=message)
+        return _status_of(await self._stored()) if found is None else found
 
-    async def progress(self) -> AsyncIterator[OptimisationStatus]:
+    def progress(self) -> AsyncIterator[OptimisationStatus]:
         """Where it stands, each time that changes, until it ends."""
-        seen: OptimisationStatus | None = None
-        while seen is None or not seen.state.final:
-            status = await self.status()
-            if status != seen:
-                yield status
-            seen = status
-            if not status.state.final:
-                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        return changes(self.status, lambda: end_of(self._temporal, self.id, OptimisationReport))
 
     async def watch(self) -> OptimisationStatus:
         """Draw it as it goes, until it ends: below the cell of a notebook, or in a terminal; where it stood last.
@@ -272,11 +247,7 @@ class Loop:
 
     async def cancel(self) -> None:
         """Give it up; what was evaluated stays."""
-        try:
-            await self._temporal.get_workflow_handle(self.id).cancel(rpc_timeout=_RPC)
-        except RPCError as failure:
-            if failure.status is not RPCStatusCode.NOT_FOUND:
-                raise unreachable(failure) from None
+        if not await cancel(self._temporal, self.id):
             await self.status()  # ended, or unknown: the difference matters
 
     async def report(self, *, wait: timedelta | None = None) -> OptimisationReport:
@@ -291,15 +262,8 @@ class Loop:
             JobNotFound: Nobody knows it.
             TimeoutError: The wait is over.
         """
-        handle = self._temporal.get_workflow_handle(self.id, result_type=OptimisationReport)
-        try:
-            async with asyncio.timeout(None if wait is None else wait.total_seconds()):
-                found: OptimisationReport = await handle.result()
-        except WorkflowFailureError as failure:
-            raise ended(self.id, failure) from None
-        except RPCError as failure:
-            if failure.status is not RPCStatusCode.NOT_FOUND:
-                raise unreachable(failure) from None
+        found = await end_of(self._temporal, self.id, OptimisationReport, wait=wait)
+        if found is None:
             found = await self._stored()  # Temporal has forgotten it; the store has not
         if found.error_document is not None:
             raise from_error(self.id, found.error_document)
@@ -340,28 +304,7 @@ async def start_loop(temporal: Client, read: Read, loop: Optimisation) -> Loop:
         KeyReused: The key belongs to a loop with another body.
         ServiceUnreachable: Temporal does not answer.
     """
-    try:
-        await temporal.start_workflow(
-            VARIATIONAL,
-            args=[loop, None],
-            id=loop.loop_id,
-            task_queue=Queue.WORKFLOWS,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            memo={MEMO_BODY: loop.body_hash},
-            static_summary=f"loop · {loop.optimiser.name} · on {loop.backend}",
-            priority=Priority(fairness_key=loop.project),
-            rpc_timeout=_RPC,
-        )
-    except WorkflowAlreadyStartedError:
-        await _same_body(temporal, loop)
-    except RPCError as failure:
-        raise unreachable(failure) from None
+    summary = f"loop · {loop.optimiser.name} · on {loop.backend}"
+    start = Start(VARIATIONAL, loop.loop_id, [loop, None], loop.project, summary, "loop", loop.body_hash)
+    await start_once(temporal, start)
     return Loop(loop.loop_id, temporal, read)
-
-
-async def _same_body(temporal: Client, loop: Optimisation) -> None:
-    if await has_another_body(temporal, loop.loop_id, loop.body_hash, _RPC):
-        raise KeyReused(
-            f"the idempotency key of loop {loop.loop_id!r} already belongs to one with another body: use a new key for a new loop",
-            job_id=loop.loop_id,
-        )

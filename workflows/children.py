@@ -18,7 +18,7 @@ from qurable.contracts.errors import ErrorDocument
 from qurable.contracts.jobs import EstimateJob, JobHead, SampleJob, SolveJob
 from qurable.errors import BY_CODE, InternalError, JobCancelled
 from qurable.names import HYBRID_JOB, Queue
-from qurable.temporal.attributes import first_attributes
+from qurable.temporal.attributes import first_words, keywords
 from qurable.temporal.in_workflow import MEMO_BODY
 
 AnyJob = EstimateJob | SampleJob | SolveJob
@@ -67,7 +67,7 @@ class ChildJob:
             task_queue=Queue.WORKFLOWS,
             result_type=RawValue,
             memo={MEMO_BODY: self.head.body_hash},
-            search_attributes=first_attributes(self.head) if self.search_attributes else None,
+            search_attributes=keywords(first_words(self.head)) if self.search_attributes else None,
             parent_close_policy=policy.ABANDON if self.outlives else policy.REQUEST_CANCEL,
             cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
             static_summary=f"{self.head.kind} · {self.part_of} · asked for {self.head.asked}",

@@ -1,4 +1,6 @@
-"""Search attributes that a job has from its first moment, whoever starts it."""
+"""Search attributes that a workflow has from its first moment, whoever starts it."""
+
+from collections.abc import Mapping
 
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
@@ -9,13 +11,20 @@ from qurable.names import Attribute
 _LONGEST = 200
 
 
-def first_attributes(head: JobHead) -> TypedSearchAttributes:
+def keywords(words: Mapping[Attribute, str]) -> TypedSearchAttributes:
+    """Attributes of one word each, cut where a word is too long for one."""
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(SearchAttributeKey.for_keyword(name), str(word)[:_LONGEST])
+            for name, word in words.items()
+        ]
+    )
+
+
+def first_words(head: JobHead) -> dict[Attribute, str]:
     """Of a job that nobody has looked at yet."""
-    words = {
+    return {
         Attribute.PROJECT: head.project,
-        Attribute.BACKEND: head.asked[:_LONGEST],
+        Attribute.BACKEND: head.asked,
         Attribute.STAGE: State.ACCEPTED,
     }
-    return TypedSearchAttributes(
-        [SearchAttributePair(SearchAttributeKey.for_keyword(name), str(word)) for name, word in words.items()]
-    )
