@@ -1,4 +1,4 @@
-"""Histories of jobs, recorded once per release and replayed for ever.
+"""Histories of workflows, recorded once per release and replayed for ever.
 
     python -m tests.workflows.histories 0.1.0
 
@@ -31,6 +31,7 @@ from qurable.temporal.run_main import run_main
 from tests.circuits_at_hand import BELL
 from tests.conftest import Service, running_service
 from tests.fakes.scripted import ScriptedBackend
+from tests.workflows.pattern_stories import PATTERNS
 
 FOLDER = Path(__file__).parent / "histories"
 
@@ -120,20 +121,6 @@ async def asked(service: Service) -> str:
     raise LookupError("no question was asked")
 
 
-async def loop_elsewhere(service: Service) -> str:
-    """A loop that explores on aer and finishes with an iteration that is a job."""
-    loop = await service.qurable.optimise(
-        {"ZZ": -1.0, "XI": -0.5},
-        "real_amplitudes:1",
-        optimiser={"name": "cobyla"},
-        finish={"backend": "fake_manila", "shots": 50, "when": "iterations", "explore": 2, "iterations": 1},
-        reference=None,
-        key="loop-elsewhere",
-    )
-    await loop.report()
-    return loop.id
-
-
 STORIES: dict[str, Callable[[Service], Awaitable[str]]] = {
     story.__name__: story
     for story in (
@@ -147,7 +134,7 @@ STORIES: dict[str, Callable[[Service], Awaitable[str]]] = {
         with_hooks,
         collected,
         asked,
-        loop_elsewhere,
+        *PATTERNS,
     )
 }
 

@@ -13,10 +13,31 @@ from qurable.contracts.jobs import JobHead
 from qurable.temporal.converter import data_converter
 from qurable.temporal.storage import FolderDriver
 from tests.workflows.histories import FOLDER, STORIES
+from workflows.batch import Batch
 from workflows.collector import Collector
+from workflows.comparison import Comparison
+from workflows.cut import Cut
 from workflows.hybrid_job import HybridJob
+from workflows.matrix import Matrix
+from workflows.precise import PreciseEstimate
 from workflows.read_store import ReadStore
+from workflows.scheduled import ScheduledRun
+from workflows.shadow import Shadow
 from workflows.variational import Variational
+
+WORKFLOWS = (
+    Batch,
+    Collector,
+    Comparison,
+    Cut,
+    HybridJob,
+    Matrix,
+    PreciseEstimate,
+    ReadStore,
+    ScheduledRun,
+    Shadow,
+    Variational,
+)
 
 RECORDED = sorted(FOLDER.glob("*/*.json"))
 
@@ -48,7 +69,7 @@ def test_every_story_is_recorded_for_every_release() -> None:
 @pytest.mark.parametrize("recorded", RECORDED, ids=lambda path: f"{path.parent.name}/{path.stem}")
 async def test_a_recorded_history_replays(recorded: Path) -> None:
     """The same commands in the same order."""
-    replayer = _replayer(recorded, Collector, HybridJob, ReadStore, Variational)
+    replayer = _replayer(recorded, *WORKFLOWS)
     await replayer.replay_workflow(_history(recorded))
 
 
