@@ -20,7 +20,7 @@ ITEMS = 320
 LINES = ("batch:read", "batch:taken", "batch:started", "simulation:piece_kept", "batch:kept")
 """Failpoints of a batch, and one in the middle of a job of its."""
 
-_PAID_LINES = ("batch:started", "ibm:posted")
+_PAID_LINES = ("batch:taken", "batch:started", "ibm:posted")
 
 WIDE = (
     'OPENQASM 3.0;\ninclude "stdgates.inc";\ninput float a;\nqubit[8] q;\nbit[8] c;\n'
