@@ -12,8 +12,15 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from qurable.contracts.base import SCHEMA_VERSION
+from qurable.contracts.base import SCHEMA_VERSION, Contract
+from qurable.contracts.batches import BatchReport, ItemReport
+from qurable.contracts.comparisons import ComparisonReport
+from qurable.contracts.cutting import CutReport
+from qurable.contracts.fires import FireReport
 from qurable.contracts.jobs import JobRequest
+from qurable.contracts.matrices import MatrixReport
+from qurable.contracts.optimisations import OptimisationReport
+from qurable.contracts.precise import PreciseReport
 from qurable.contracts.reports import JobReport, JobStatus
 
 FOLDER = Path(__file__).parent
@@ -50,6 +57,19 @@ _SHORT: dict[str, tuple[dict[str, Any], ...]] = {
 """Shorter ways to write a contract, which its validators read and Pydantic's schema does not know."""
 
 
+_OF_PATTERNS: Mapping[str, type[Contract]] = {
+    "batch-item": ItemReport,
+    "batch-report": BatchReport,
+    "comparison-report": ComparisonReport,
+    "cut-report": CutReport,
+    "fire-report": FireReport,
+    "loop-report": OptimisationReport,
+    "matrix-report": MatrixReport,
+    "precise-report": PreciseReport,
+}
+"""What the commands of patterns print with `--json`, and the client gives back."""
+
+
 def schemas() -> Mapping[str, dict[str, Any]]:
     """Each schema by the name of its file.
 
@@ -59,6 +79,10 @@ def schemas() -> Mapping[str, dict[str, Any]]:
         "job-request.json": _with_short_forms(_schema("JobRequest", JobRequest, "validation")),
         "job-report.json": _open(_schema("JobReport", JobReport, "serialization")),
         "job-status.json": _open(_schema("JobStatus", JobStatus, "serialization")),
+        **{
+            f"{name}.json": _open(_schema(contract.__name__, contract, "serialization"))
+            for name, contract in _OF_PATTERNS.items()
+        },
     }
 
 

@@ -1,5 +1,6 @@
 """The published JSON Schemas: up to date, and true to what is sent and answered."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -14,8 +15,12 @@ from qurable.contracts.problems import MaxCut
 from qurable.requests import estimate, sample, solve
 from tests.circuits_at_hand import BELL
 from tests.conftest import Service
+from tests.cut_at_hand import HALF, WANTED, two_halves
+from tests.matrices_at_hand import data, feature_map
 
 NAMES = sorted(schemas())
+
+_ROTATED = 'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];\nry(0.7) q[0];\ncx q[0], q[1];\n'
 
 PARAMETERISED = 'OPENQASM 3.0;\ninclude "stdgates.inc";\ninput float theta;\nqubit[2] q;\nry(theta) q[0];\ncx q[0], q[1];\n'
 
@@ -96,6 +101,32 @@ async def test_a_report_and_a_status_are_valid(service: Service) -> None:
 
     validator("job-report.json").validate(report.model_dump(mode="json"))
     validator("job-status.json").validate(status.model_dump(mode="json"))
+
+
+async def test_reports_of_patterns_are_valid(service: Service) -> None:
+    """As the commands print them with `--json`."""
+    qurable = service.qurable
+    loop, batch, compared, cut, kernel, precise = await asyncio.gather(
+        qurable.optimise("ZZ", "real_amplitudes:1", stop={"evaluations": 4}),
+        qurable.batch([sample(BELL, shots=10, seed=1, backend="aer")]),
+        qurable.compare(sample(BELL, shots=10, seed=1), on=["aer", "fake_manila"]),
+        qurable.cut((two_halves(), WANTED), cut={"qubits": HALF}, shots=100, seed=5, backend="aer"),
+        qurable.kernel(feature_map(), data(3), shots=100, seed=5),
+        qurable.start_precise(_ROTATED, {"ZZ": 1.0}, precision=0.1, backend="aer", seed=4),
+    )
+    items = [item async for item in batch.results()]
+    reports = {
+        "batch-item": items[0],
+        "batch-report": await batch.report(),
+        "comparison-report": await compared.report(),
+        "cut-report": await cut.report(),
+        "loop-report": await loop.report(),
+        "matrix-report": await kernel.report(),
+        "precise-report": await precise.report(),
+    }
+
+    for name, report in reports.items():
+        validator(f"{name}.json").validate(report.model_dump(mode="json"))
 
 
 async def test_a_reader_of_reports_is_not_troubled_by_a_later_field(service: Service) -> None:
