@@ -22,6 +22,7 @@ from activities.batch_lines import BatchLines
 from activities.bills import bill_of
 from activities.boundary import beat, speaks_temporal
 from activities.checkpoint import Failpoint, read_documents
+from activities.started_jobs import reached, runs_on
 from qurable.backend import StillWaiting
 from qurable.client import Qurable
 from qurable.contracts.batches import BatchCall, BatchHead, BatchReport, BatchStatus
@@ -45,7 +46,6 @@ from qurable.errors import (
     JobNotFound,
     KeyReused,
     RequestRejected,
-    ServiceUnreachable,
     UnknownBackend,
 )
 from qurable.names import Activity
@@ -193,28 +193,30 @@ class Batches:
                 await self._start(call, chunk)
                 continue
             report = await self._database.read(jobs.find_report, chunk.job_id)
-            return await self._unreported(chunk, cause) if report is None else _ended(report)
+            if report is not None:
+                return _ended(report)
+            if not await runs_on(self._client, chunk.job_id):
+                return await self._unreported(chunk, cause)
 
     async def _unreported(self, chunk: Chunk, cause: BaseException | None) -> Ended:
         """The end of a job that left no report; with what it has cost so far, where somebody terminated it."""
         if isinstance(cause, TerminatedError):
-            error: HybridError = JobCancelled(f"job {chunk.job_id!r} was terminated: {cause.message}")
-            return Ended(
-                State.CANCELLED,
-                bill=await self._database.read(_bill_so_far, chunk.job_id),
-                error=error.document(),
-            )
+            return await self._called_off(chunk, f"was terminated: {cause.message}")
         error = InternalError(f"job {chunk.job_id!r} ended without a report: {cause or 'it was removed'}")
         return Ended(State.FAILED, error=error.document())
+
+    async def _called_off(self, chunk: Chunk, what: str) -> Ended:
+        """The end of a job that somebody has ended, with what it has cost."""
+        error = JobCancelled(f"job {chunk.job_id!r} {what}")
+        bill = await self._database.read(_bill_so_far, chunk.job_id)
+        return Ended(State.CANCELLED, bill=bill, error=error.document())
 
     async def _start(self, call: BatchCall, chunk: Chunk) -> None:
         asked = await self._database.read(batches.asked, call.id, chunk)
         job = _job(read_request(await self._shelf.artifact(asked.request)), chunk, asked)
         self._failpoint("batch:taken")
         try:
-            await self._qurable.submit(job)
-        except ServiceUnreachable as failure:
-            raise StillWaiting(failure.message, _LOOK_AGAIN) from None
+            await reached(self._qurable.submit(job))
         except KeyReused:
             # Another version of this code has started it and wrote the request otherwise: its id says that it runs these items.
             activity.logger.warning("job %s of batch %s is there already", chunk.job_id, call.id)
@@ -244,13 +246,22 @@ class Batches:
 
     async def _withdraw(self, call: BatchCall, flying: Sequence[Chunk]) -> None:
         """Cancel jobs, and keep how they ended: one or the other may have had its answer."""
+        lost = set()
         for chunk in flying:
             if not chunk.started:  # a start may be on its way: only a job that is there can be cancelled
                 await self._start(call, chunk)
-            await self._qurable.cancel(chunk.job_id)
+            try:
+                await reached(self._qurable.cancel(chunk.job_id))
+            except JobNotFound:
+                lost.add(chunk.job_id)
         for chunk in flying:
             beat(f"waiting for job {chunk.job_id} to be withdrawn")
-            ended = await self._end_of(call, replace(chunk, started=True))
+            if (
+                chunk.job_id in lost
+            ):  # to start it again, as whoever waits for an answer does, would pay for it
+                ended = await self._called_off(chunk, "is not known to Temporal any more, and was cancelled")
+            else:
+                ended = await self._end_of(call, replace(chunk, started=True))
             asked = await self._database.read(batches.asked, call.id, chunk)
             await self._database.write(batches.end_chunk, call.id, chunk, ended, alone=asked.alone)
 

@@ -1,6 +1,7 @@
 """Run the fragments of a cut, each as a job of its own that is started and found again by its id, and cancel them."""
 
 import asyncio
+import contextlib
 from datetime import timedelta
 
 from temporalio import activity
@@ -11,6 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.boundary import beat, speaks_temporal
 from activities.checkpoint import Failpoint
 from activities.cut_plans import job_of
+from activities.started_jobs import reached, runs_on
 from qurable.backend import StillWaiting
 from qurable.client import Qurable
 from qurable.contracts.cutting import FragmentEnd, FragmentEnds, FragmentRun, FragmentsCall
@@ -29,7 +31,6 @@ from qurable.errors import (
     JobNotFound,
     LimitReached,
     RequestRejected,
-    ServiceUnreachable,
     UsageExhausted,
 )
 from qurable.names import Activity
@@ -98,10 +99,7 @@ class CutRuns:
         if not await self._database.read(cuttings.runs, call.cut.id, call.cut.owner):
             raise JobCancelled(f"cut {call.cut.id!r} was called off, or another execution runs it")
         self._failpoint("cut:taken")
-        try:
-            await self._qurable.submit(job)
-        except ServiceUnreachable as failure:
-            raise StillWaiting(failure.message, _LOOK_AGAIN) from None
+        await reached(self._qurable.submit(job))
         activity.logger.info("job %s runs fragment %s of cut %s", job.job_id, run.name, call.cut.id)
         self._failpoint("cut:started")
 
@@ -124,23 +122,26 @@ class CutRuns:
             else:
                 reason = "nobody knows why"
             report = await self._database.read(jobs.find_report, job.job_id)
-            return _unreported(run, job.job_id, reason) if report is None else ended(run, report)
+            if report is not None:
+                return ended(run, report)
+            if not await runs_on(self._client, job.job_id):
+                return _unreported(run, job.job_id, reason)
 
     @activity.defn(name=Activity.CANCEL_FRAGMENTS)
     @speaks_temporal
     async def cancel_fragments(self, call: FragmentsCall) -> FragmentEnds:
         """See that no other job of the cut is started, cancel those that run, and give back how they ended."""
         await self._database.write(cuttings.call_off, call.cut.id, call.cut.owner)
-        ends = []
-        for run in call.runs:
+        told = []
+        for run in (
+            call.runs
+        ):  # every one is told before any is waited for: a place that is down may keep one for hours
             job = await self._job(run)
             beat(f"cancelling job {job.job_id}")
-            try:
-                await self._qurable.cancel(job.job_id)
-            except JobNotFound:
-                continue  # it was never started
-            ends.append(await self._end_of(call, run, job))
-        return FragmentEnds(ends=tuple(ends))
+            with contextlib.suppress(JobNotFound):  # it was never started
+                await reached(self._qurable.cancel(job.job_id))
+                told.append((run, job))
+        return FragmentEnds(ends=tuple([await self._end_of(call, run, job) for run, job in told]))
 
 
 def _unreported(run: FragmentRun, job_id: str, reason: str) -> FragmentEnd:

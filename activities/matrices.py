@@ -8,7 +8,7 @@ attempt, another run of the workflow or a rerun, goes on from there.
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from activities import batch_items
 from activities.boundary import beat, speaks_temporal
 from activities.checkpoint import Failpoint
 from activities.matrix_reports import MatrixReports, batch_key, matrix_status
+from activities.started_jobs import reached
 from circuits.matrix_jobs import answers_of, chunks_of, jobs_of
 from circuits.source import SourceLimits
 from isolation.limits import MIB, Limits
@@ -45,7 +46,6 @@ from qurable.errors import (
     JobFailed,
     JobNotFound,
     KeyReused,
-    ServiceUnreachable,
     from_document,
 )
 from qurable.names import Activity
@@ -134,6 +134,8 @@ class Matrices:
                 f"the key of matrix {call.id!r} already belongs to another one: use a new key for a new matrix",
                 job_id=call.id,
             )
+        else:
+            await self._database.write(matrices.claim, call.id, call.owner)
         self._failpoint("matrix:begun")
         return await matrix_status(self._database, call.id)
 
@@ -147,8 +149,10 @@ class Matrices:
             RequestRejected: The batch was refused.
         """
         row = await self._row(call)
+        if MatrixState(row.state).final or row.owner != call.owner:  # nobody would gather what a batch brings
+            return await self._standing(call)
         batch = await self._batch(row)
-        if batch is None or MatrixState(row.state).final:
+        if batch is None:
             return await self._standing(call)
         clock = asyncio.get_running_loop().time
         until, brought, pause = clock() + TURN_SECONDS, 0, _SHORTEST_PAUSE
@@ -197,7 +201,7 @@ class Matrices:
         self._failpoint("matrix:asked")
         # Where another attempt has started it meanwhile, its key says so: the same round asks the same.
         started = self._qurable.batch(jobs, key=batch_key(row.id, row.round), project=row.project)
-        batch = await _reached(started)
+        batch = await reached(started)
         self._failpoint("matrix:started")
         return batch
 
@@ -245,22 +249,21 @@ class Matrices:
         if row is None:
             return Waited()
         batch = self._qurable.attach_batch(batch_id(row.project, batch_key(row.id, row.round)))
+        if await self._database.read(batches.find, batch.id) is None:
+            # Whoever is about to start it, frozen until now, has its lines refused.
+            word = JobCancelled(f"matrix {call.id!r} was cancelled before its batch had begun").document()
+            await self._database.write(batches.call_off, batch.id, row.project, "", word)
         with contextlib.suppress(JobNotFound):  # it was never started, or it has ended
-            await _reached(batch.cancel())
-        if await self._has_begun(batch):
-            beat(f"waiting for batch {batch.id} to be withdrawn")
-            with contextlib.suppress(
-                JobNotFound, JobCancelled, JobFailed
-            ):  # it was called off while it began
-                await _reached(batch.report())
-            while await self._gather(row.id, row.round, batch.id):
-                pass
+            await reached(batch.cancel())
+        beat(f"waiting for batch {batch.id} to be withdrawn")
+        with contextlib.suppress(
+            JobNotFound, JobCancelled, JobFailed, KeyReused
+        ):  # it was called off while it began
+            await reached(batch.report())
+        while await self._gather(row.id, row.round, batch.id):
+            pass
         await self._reports.end(call, cancelled=True)
         return Waited()
-
-    async def _has_begun(self, batch: Batch) -> bool:
-        """Whether a batch has items that end; one that was cancelled before it was taken in has none."""
-        return await self._database.read(batches.find, batch.id) is not None
 
     @activity.defn(name=Activity.MATRIX_END)
     @speaks_temporal
@@ -271,18 +274,10 @@ class Matrices:
         return report
 
 
-async def _reached(asking: Awaitable[T]) -> T:
-    """What Temporal answers; where it does not, it is asked again later."""
-    try:
-        return await asking
-    except ServiceUnreachable as failure:
-        raise StillWaiting(failure.message, _LOOK_AGAIN) from None
-
-
 async def _told(ending: "asyncio.Task[Any]") -> None:
     """Let a refusal of the batch be heard, as if it were the matrix's own."""
     try:
-        await _reached(ending)
+        await reached(ending)
     except JobFailed as failure:
         raise from_document(failure.error) from None
 

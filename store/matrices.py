@@ -92,6 +92,11 @@ def run_again(connection: Connection, identity: str, owner: str) -> None:
     row = connection.execute(select(matrices).where(matrices.c.id == identity).with_for_update()).one()
     if row.owner == owner or row.state == MatrixState.COMPLETED:
         return
+    if (
+        row.state == MatrixState.RUNNING
+    ):  # its workflow was ended from outside; its batch may run, and is gone on with
+        claim(connection, identity, owner)
+        return
     turn = row.round + 1
     connection.execute(
         update(matrix_entries)
@@ -104,6 +109,15 @@ def run_again(connection: Connection, identity: str, owner: str) -> None:
         .values(owner=owner, round=turn, state=MatrixState.RUNNING, seen=0, report=None, ended_at=None)
     )
     _take_over(connection, identity)
+
+
+def claim(connection: Connection, identity: str, owner: str) -> None:
+    """Let an execution go on with a matrix that runs: an earlier one that was ended from outside, or is lost, does not."""
+    connection.execute(
+        update(matrices)
+        .where(matrices.c.id == identity, matrices.c.state == MatrixState.RUNNING)
+        .values(owner=owner)
+    )
 
 
 def _take_over(connection: Connection, identity: str) -> None:

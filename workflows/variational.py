@@ -149,6 +149,7 @@ class Variational:
 
     async def _in_chunks(self, plan: LoopPlan, left: timedelta | None) -> StopReason | None:
         """Go on for a chunk; why there is no other, None where there is or the deadline passed before it ended."""
+        await self._jobs.leave()  # a session that was held elsewhere costs money while it is open
         call = ChunkCall(
             loop_id=self._loop.loop_id, number=self._chunks, shots=self._shots, finishing=self._finishing
         )

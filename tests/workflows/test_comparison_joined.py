@@ -4,9 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import EventType
-from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client
 
 from isolation.pool import Nursery
@@ -20,6 +17,7 @@ from tests.chaos.harness import until
 from tests.circuits_at_hand import BELL
 from tests.conftest import Service, running_service
 from tests.fakes.scripted import ScriptedBackend
+from tests.workflows.resets import reset
 
 EVENTS = 40
 """A history that the server calls long; joining reaches it within seconds."""
@@ -42,28 +40,6 @@ async def service(
         yield service
 
 
-async def _reset(client: Client, comparison: Comparison) -> str:
-    """Have its workflow run again from its first task on; gives back the id of that run."""
-    handle = client.get_workflow_handle(comparison.id)
-    history = await handle.fetch_history()
-    first = next(
-        event.event_id
-        for event in history.events
-        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
-    )
-    described = await handle.describe()
-    answer = await client.workflow_service.reset_workflow_execution(
-        ResetWorkflowExecutionRequest(
-            namespace=client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=comparison.id, run_id=described.run_id),
-            reason="a test",
-            workflow_task_finish_event_id=first,
-            request_id=f"reset-{comparison.id}",
-        )
-    )
-    return answer.run_id
-
-
 async def _run_id(client: Client, comparison: Comparison) -> str:
     return (await client.get_workflow_handle(comparison.id).describe()).run_id
 
@@ -78,7 +54,7 @@ async def test_jobs_that_run_are_joined_after_a_reset_and_after_continuing_as_ne
         sample(BELL, shots=100, seed=7, key="joined"), on=["slow", "aer"]
     )
     await asyncio.wait_for(slow.queued.wait(), 60)
-    again = await _reset(client, comparison)
+    again = await reset(client, comparison.id)
 
     async def went_on() -> bool:
         return await _run_id(client, comparison) != again
@@ -103,7 +79,7 @@ async def test_a_job_that_was_joined_is_cancelled_with_its_comparison(
     slower = places["slower"]
     comparison = await service.qurable.compare(sample(BELL, shots=100, key="told"), on=["slower", "aer"])
     await asyncio.wait_for(slower.queued.wait(), 60)
-    await _reset(service.temporal, comparison)
+    await reset(service.temporal, comparison.id)
 
     async def running() -> bool:
         status = await comparison.status()
