@@ -6,6 +6,7 @@ import pytest
 from qiskit import QuantumCircuit
 
 from qurable.contracts.cutting import CutState
+from qurable.requests import estimate
 from tests.cut_at_hand import exact_values
 from tests.paid import DEVICE, Paid
 
@@ -35,12 +36,15 @@ async def test_a_circuit_twice_as_wide_as_the_device_agrees_with_the_whole_and_i
     """One provider job for each fragment; QPU seconds and money are estimated before and reported after."""
     asked = (_ten_qubits(), _ASKED)
     async with asyncio.timeout(_SECONDS):
+        uncut = await paid.refused(estimate(asked, precision=0.1, backend=DEVICE))
         price = await paid.service.qurable.price_cut(asked, backend=DEVICE, shots=1000, seed=5)
         assert await paid.taken() == []
         cut = await paid.service.qurable.cut(asked, backend=DEVICE, shots=1000, seed=5)
         report = await cut.report()
 
     taken = await paid.taken()
+    assert "10 qubits; 'ibm:manila' has 5" in str(uncut)
+    assert "`qurable cut`" in str(uncut)
     assert (price.qubits, price.width, price.overhead) == (5, 10, 9.0)
     assert [piece.width for piece in price.fragments] == [5, 5]
     assert price.estimate.qpu_seconds is not None
