@@ -162,7 +162,7 @@ async def test_a_fragment_that_fails_is_run_again_alone(stack: Stack) -> None:
     qpu = NarrowBackend("qpu", fails_once)
     async with asyncio.timeout(_SECONDS), stack(backends={"qpu": qpu}) as service:
         qpu.shelf = StoreShelf(service.database)
-        asked = {**_on("qpu"), "marginals": MARGINALS, "shots": 500}
+        asked = {**_on("qpu"), "marginals": MARGINALS, "shots": 5000}
         cut = await service.qurable.cut((two_halves(), WANTED), **asked)
         report = await cut.report()
 
