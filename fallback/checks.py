@@ -108,7 +108,7 @@ def check_work(target: TargetSnapshot, wish: Wish) -> None:
             f"backend {target.name!r} measures shots and cannot give an exact value: ask for a precision above 0, or for 'aer'"
         )
     for circuit in wish.circuits:
-        _check_circuit(circuit, target)
+        _check_circuit(circuit, target, wish)
     shots = max((question.shots for question in wish.questions.values()), default=0)
     if shots > target.max_shots:
         raise UnsupportedCircuit(
@@ -123,11 +123,14 @@ def check_work(target: TargetSnapshot, wish: Wish) -> None:
         )
 
 
-def _check_circuit(circuit: ParsedCircuit, target: TargetSnapshot) -> None:
+def _check_circuit(circuit: ParsedCircuit, target: TargetSnapshot, wish: Wish) -> None:
     traits, name = circuit.traits, circuit.dress.name
     if target.num_qubits is not None and traits.num_qubits > target.num_qubits:
+        in_fragments = wish.kind == "estimate" and not wish.exact and not traits.is_dynamic
+        way_out = ", or estimate it in fragments (`client.cut`, `qurable cut`)" if in_fragments else ""
         raise UnsupportedCircuit(
-            f"circuit {name!r} needs {traits.num_qubits} qubits; {target.name!r} has {target.num_qubits}: choose a wider backend",
+            f"circuit {name!r} needs {traits.num_qubits} qubits; {target.name!r} has {target.num_qubits}: choose a wider backend"
+            f"{way_out}",
             needed=traits.num_qubits,
             limit=target.num_qubits,
         )

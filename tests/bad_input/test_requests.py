@@ -183,11 +183,20 @@ async def test_a_circuit_wider_than_its_device_is_refused_with_both_widths(servi
     error = await refusal(service, _chaotic(6), shots=10, backend="fake_manila")
     assert error.code == "UnsupportedCircuit"
     assert "circuit 'chaos' needs 6 qubits; 'fake_manila' has 5: choose a wider backend" in error.message
+    assert "qurable cut" not in error.message  # samples have no fragments
 
     nowhere = Requirements(min_qubits=1000, noisy=True)
     error = await refusal(service, sample(BELL, shots=10, backend=nowhere))
     assert error.code == "UnsupportedCircuit"
     assert "1000 are asked" in error.message
+
+
+async def test_an_estimate_wider_than_its_device_is_told_of_cutting(service: Service) -> None:
+    """An estimation job is never cut by itself; whoever is refused one learns what to ask for instead."""
+    error = await refusal(service, estimate((_chaotic(6), "ZIIIII"), precision=0.1, backend="fake_manila"))
+
+    assert error.code == "UnsupportedCircuit"
+    assert "or estimate it in fragments (`client.cut`, `qurable cut`)" in error.message
 
 
 @pytest.mark.parametrize(

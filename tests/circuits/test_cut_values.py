@@ -13,7 +13,7 @@ from qiskit_addon_cutting.utils.simulation import ExactSampler
 
 from circuits.cut_finding import _with_wires_apart, find_pieces, make_experiments
 from circuits.cut_planning import plan_cut
-from circuits.cut_values import OBSERVED, QPD, Outcomes, values_of
+from circuits.cut_values import OBSERVED, QPD, Outcomes, _coefficients, values_of
 from circuits.parse import load_qpy
 from circuits.source import SourceLimits
 from qurable.contracts.cutting import CutOptions, CutPlan, FragmentPlan
@@ -222,15 +222,13 @@ def test_error_bars_cover_the_exact_value_as_often_as_they_say(links: int, cut: 
 
     coverage = np.mean(held, axis=0)
     print(f"{links} links, {cut}: coverage {coverage}, errors {np.mean(sizes, axis=0)}")
-    assert (coverage >= 0.90).all()
-    assert (coverage <= 0.985).all()
-    assert 0.90 <= coverage.mean() <= 0.98
+    assert ((coverage >= 0.90) & (coverage <= 0.98)).all()
     assert (np.mean(sizes, axis=0)[:2] <= 0.1).all()
 
 
 @pytest.mark.long
 def test_error_bars_cover_also_where_choices_are_drawn() -> None:
-    """200 repetitions, each with choices of its own."""
+    """200 repetitions, each with choices of its own: here too, 95 % intervals hold 90 to 98 % of the time."""
     circuit, held = two_halves(2), []
     true, generator = np.array(due(circuit)), np.random.default_rng(18)
     every, jobs = planned(circuit, cut={"qubits": HALF}, shots=200)
@@ -243,7 +241,18 @@ def test_error_bars_cover_also_where_choices_are_drawn() -> None:
 
     coverage = np.mean(held, axis=0)
     print(f"drawn: coverage {coverage}")
-    assert 0.88 <= coverage.mean() <= 0.98
+    assert ((coverage >= 0.90) & (coverage <= 0.98)).all()
+
+
+def test_a_few_draws_spread_as_much_as_they_vary() -> None:
+    """Of 4 draws, as many drawn again would tell of three quarters of the variance: norm^2 p (1 - p) / (draws - 1)."""
+    plan, _ = planned(two_halves(), cut={"qubits": HALF}, shots=100)
+    few = {"draws": 4, "drawn": (True, True), "coefficients": (1.5, -0.5)}
+
+    found = _coefficients(plan.model_copy(update=few), 20_000, np.random.default_rng(2))
+
+    assert found[:, 1:].mean(axis=1) == pytest.approx([1.5, -0.5], abs=0.02)
+    assert found[:, 1:].var(axis=1) == pytest.approx([4 * 0.75 * 0.25 / 3] * 2, rel=0.05)
 
 
 def _with_drawn_choices(plan: CutPlan, exact: Read, draws: int, seed: int) -> tuple[CutPlan, Read]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from qiskit import qasm3
+from qiskit import QuantumCircuit, qasm3
 
 from tests.cli.shell import qurable
 from tests.conftest import Service
@@ -39,3 +39,27 @@ async def test_the_price_is_shown_and_the_cut_is_run_and_found_again(
     assert shown.code == 0
     assert f"{value:.6f}" in shown.out
     assert (sampled.code, "cannot be sampled" in sampled.err) == (2, True)
+
+
+async def test_an_estimate_too_wide_for_a_device_points_to_the_command(
+    service: Service, tmp_path: Path
+) -> None:
+    """Whoever reads the refusal in a shell need not know the documentation."""
+    file = tmp_path / "wide.qasm"
+    file.write_text(qasm3.dumps(_wide()), encoding="utf-8")
+
+    ended = await qurable(service, "run", str(file), "--observable", "ZIIIII", "--backend", "fake_manila")
+
+    assert ended.code != 0
+    assert "estimate it in fragments" in ended.err
+    assert "qurable cut" in ended.err
+
+
+def _wide() -> QuantumCircuit:
+    """One qubit more than fake_manila has, and no Clifford gates that something else could answer."""
+    circuit = QuantumCircuit(6, name="wide")
+    for qubit in range(6):
+        circuit.ry(0.3 + qubit, qubit)
+    for qubit in range(5):
+        circuit.cx(qubit, qubit + 1)
+    return circuit

@@ -66,6 +66,7 @@ _SMALL = {"is_clifford": True, "qubits": 5}
     ("asked", "there", "out", "why"),
     [
         (wish(parsed(qubits=200, is_clifford=True)), around(), DEVICE, "needs 200 qubits"),
+        (wish(parsed(qubits=200), kind="estimate"), around(), DEVICE, "`qurable cut`"),
         (wish(parsed(qubits=60)), around(), "aer", "statevector takes"),
         (wish(parsed(qubits=40)), around(), "fake_torino", "machine grants"),
         (
@@ -257,6 +258,22 @@ def test_where_nothing_answers_the_asked_place_says_why() -> None:
     assert planned.refusal.code == "UnsupportedCircuit"
     assert planned.refusal.message.startswith("circuit 'c' needs 200 qubits")
     assert "aer: " in planned.refusal.message
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        wish(parsed(qubits=200)),
+        wish(parsed(qubits=200, is_dynamic=True), kind="estimate"),
+        wish(parsed(qubits=200), kind="estimate", exact=True),
+    ],
+)
+def test_what_cannot_be_cut_is_not_told_of_cutting(asked: Wish) -> None:
+    """Samples, circuits that measure on their way, exact values."""
+    exact = device(exact_values=True)
+    because = _why_not(_planned(asked, around({"asked": [exact]})), DEVICE)
+
+    assert because.endswith("choose a wider backend")
 
 
 def test_requirements_are_met_by_the_first_that_fits_and_every_other_is_considered() -> None:

@@ -19,6 +19,7 @@ from qurable.errors import (
     RequestRejected,
 )
 from qurable.requests import sample
+from store.shelf import StoreShelf
 from tests.chaos.harness import until
 from tests.conftest import Service, Stack
 from tests.cut_at_hand import HALF, MARGINALS, WANTED, exact_marginal, exact_values, two_halves
@@ -150,7 +151,7 @@ def _on(backend: str, **cut: Any) -> dict[str, Any]:
 
 
 async def test_a_fragment_that_fails_is_run_again_alone(stack: Stack) -> None:
-    """Counted at the backend: the other fragment is sent once, whatever happens to this one."""
+    """Counted at the backend, half as wide as the circuit: the other fragment is sent once, and the whole's values come out."""
     failed: list[str] = []
 
     def fails_once(submission: Submission) -> bool:
@@ -160,9 +161,12 @@ async def test_a_fragment_that_fails_is_run_again_alone(stack: Stack) -> None:
 
     qpu = NarrowBackend("qpu", fails_once)
     async with asyncio.timeout(_SECONDS), stack(backends={"qpu": qpu}) as service:
-        cut = await service.qurable.cut((two_halves(), WANTED), **_on("qpu"))
+        qpu.shelf = StoreShelf(service.database)
+        asked = {**_on("qpu"), "marginals": MARGINALS, "shots": 5000}
+        cut = await service.qurable.cut((two_halves(), WANTED), **asked)
         report = await cut.report()
 
+    assert_agrees(report)
     lost, *answered = sorted(report.fragments, key=lambda end: end.answered)
     assert report.state is CutState.COMPLETED
     assert (lost.job_id, lost.state, lost.ordinal) == (failed[0], State.FAILED, 0)
