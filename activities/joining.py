@@ -12,11 +12,12 @@ from activities.checkpoint import Documents
 from activities.documents import ValidatedDocument
 from activities.questions import logical_digest
 from circuits.runnable import pubs_of
+from circuits.seeds import seed_at
 from qurable.contracts.base import digest
 from qurable.contracts.budgets import JobBudget
 from qurable.contracts.executions import SubmissionKey
 from qurable.contracts.fallback import Fallback
-from qurable.contracts.jobs import MAX_PUBS, EstimateJob, Limits, SampleJob, SolveJob, read_request
+from qurable.contracts.jobs import MAX_PUBS, MAX_SEED, EstimateJob, Limits, SampleJob, SolveJob, read_request
 from qurable.contracts.mitigation import Mitigation
 from qurable.contracts.pubs import EstimatePub, SamplePub, shots_for
 from qurable.contracts.routes import Rung
@@ -163,5 +164,22 @@ def group_job(members: Sequence[Member], key: str, backend: str) -> SampleJob | 
         "limits": Limits(queue=first.limits.queue, run=run),
         "fallback": Fallback(policy="none"),
         "pubs": pubs,
+        "seeds": _seeds(members),
     }
     return SampleJob(**fields) if kind == "sample" else EstimateJob(**fields)
+
+
+def _seeds(members: Sequence[Member]) -> tuple[int, ...]:
+    """The seed that every binding has in a job of its own, where somebody named one; empty for the group's own.
+
+    IBM's devices take none. A place that does gives a member the answer that it would have had alone.
+    """
+    if not any(member.request.seeds or member.request.seed is not None for member in members):
+        return ()
+    seeds: list[int] = []
+    for member in members:
+        bindings = sum(pub.bindings.size for pub in pubs_of(member.request)[1])
+        own = member.validated.seed, member.request.seeds
+        seeds += (seed_at(*own, binding) for binding in range(bindings))
+    # By the rule a long sweep may pass what a request can say.
+    return tuple(seeds) if max(seeds, default=0) <= MAX_SEED else ()

@@ -7,8 +7,9 @@ import pytest
 
 from activities.documents import ValidatedDocument
 from activities.joining import Member, group_job, joined
+from circuits.seeds import STRIDE
 from qurable.contracts.approvals import Terms
-from qurable.contracts.jobs import Limits
+from qurable.contracts.jobs import MAX_SEED, Limits
 from qurable.contracts.routes import Rung
 from qurable.contracts.sharing import Joined
 from qurable.contracts.stages import StageCall
@@ -16,6 +17,7 @@ from qurable.requests import AnyJob, estimate, sample
 from tests.circuits_at_hand import BELL
 from tests.fallback.places import DEVICE, device, parsed
 
+ROTATION = 'OPENQASM 3.0;\ninclude "stdgates.inc";\ninput float theta;\nqubit q;\nbit c;\nrx(theta) q;\nc = measure q;\n'
 CALL = StageCall(job_id="lab-1", step="join_group-0", backend=DEVICE)
 RUNG = Rung(target=device(), degraded=False, because="asked for")
 
@@ -147,3 +149,21 @@ def test_the_groups_job_runs_the_pubs_of_all_and_nothing_else_of_theirs() -> Non
     assert job.ibm.rep_delay == 0.001
     assert (job.labels, job.batch_window, job.fallback.policy) == ({}, None, "none")
     assert (job.backend, job.key) == (DEVICE, "key")
+
+
+def test_a_binding_keeps_the_seed_that_it_has_in_a_job_of_its_own() -> None:
+    """Where a place takes seeds, a group changes no answer: by the rule, or one named for each."""
+    values = {"theta": [0.1, 0.2]}
+    one = member(sample((ROTATION, values), shots=100, backend=DEVICE, seeds=(5, 3)))
+    two = member(sample((ROTATION, values), shots=100, backend=DEVICE, seed=7))
+
+    assert group_job([one, two], "key", DEVICE).seeds == (5, 3, 7, 7 + STRIDE)
+    assert group_job([member(bell()), member(bell())], "key", DEVICE).seeds == ()
+
+
+def test_a_sweep_whose_seeds_pass_what_can_be_said_has_the_groups_own() -> None:
+    """Its last binding's seed is more than a request takes; the members are put together all the same."""
+    most = sample((ROTATION, {"theta": [0.1, 0.2]}), shots=100, backend=DEVICE, seed=MAX_SEED)
+    validated = member(most).validated.model_copy(update={"seed": MAX_SEED})
+
+    assert group_job([Member(most, validated), member(bell(seed=7))], "key", DEVICE).seeds == ()
