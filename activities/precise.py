@@ -1,15 +1,20 @@
 """Precise: group an observable, take in what a round brought, and decide on the next one; a round is a job like any other."""
 
 import math
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sqlalchemy import Connection
 from temporalio import activity
 
+from activities.bills import bill_of
 from activities.boundary import speaks_temporal
 from activities.reporting import results_of
 from circuits.precision import next_round, pooled, standard_error, value
 from isolation.limits import MIB, Limits
 from isolation.pool import ChildPool
+from qurable.backend import StillWaiting
 from qurable.contracts.base import digest
 from qurable.contracts.bindings import Bindings
 from qurable.contracts.budgets import JobBudget
@@ -29,6 +34,7 @@ from qurable.contracts.precise import (
     Round,
 )
 from qurable.contracts.pubs import EstimatePub
+from qurable.contracts.reports import JobReport, ProviderRecord
 from qurable.contracts.results import EstimateResult
 from qurable.errors import BudgetExceeded, InternalError, StageForgotten
 from qurable.names import Activity
@@ -41,8 +47,33 @@ _SEED_STEP = 2**20
 """Between the seeds of two runs: shot j of noisy trajectories has the run's seed plus j, and no run has more shots."""
 
 _INTERVAL = 1.96
+
+_BILLED_WITHIN = timedelta(minutes=15)
+"""After that a round counts as what was reserved for it: more is never spent than is allowed, and less may be."""
+
+_LOOK_AGAIN = timedelta(seconds=5)
+
 _HALVINGS = 6
 """Times that a round which no budget let pass is planned half as large."""
+
+
+@dataclass(frozen=True)
+class RoundBill:
+    """What a round cost.
+
+    Attributes:
+        price: As the provider has said so far; None where it is not known.
+        qpu_seconds: Likewise.
+        most_price: At most, by what was reserved where the provider has not said its last word.
+        most_qpu_seconds: Likewise.
+        final: Whether it has.
+    """
+
+    price: float | None
+    qpu_seconds: float
+    most_price: float | None
+    most_qpu_seconds: float
+    final: bool
 
 
 class PreciseRounds:
@@ -69,7 +100,7 @@ class PreciseRounds:
         """
         asked, state = call.precise, call.state or await self._begun(call.precise)
         if call.step is not None and call.ended:
-            state = await self._taken_in(state, call.step, call.ended)
+            state = await self._taken_in(asked, state, call.step, call.ended)
         elif call.step is not None:
             state = state.model_copy(update={"refused": state.refused + 1})
         return decided(asked, state, call.refusal)
@@ -94,7 +125,22 @@ class PreciseRounds:
         moments = tuple(Moments() for _ in groups)
         return PreciseState(id=asked.id, constant=found["constant"], groups=groups, moments=moments)
 
-    async def _taken_in(self, state: PreciseState, step: PreciseStep, job_id: str) -> PreciseState:
+    async def _bill(self, asked: Precise, report: JobReport) -> RoundBill:
+        """What a round cost, for which the provider is waited for a while where a limit depends on it.
+
+        Raises:
+            StillWaiting: The provider has not said its last word.
+        """
+        bill = await self._database.read(_bill_of, report)
+        limited = asked.max_price is not None or asked.max_qpu_seconds is not None
+        waited = datetime.now(UTC) - activity.info().scheduled_time
+        if limited and not bill.final and waited < _BILLED_WITHIN:
+            raise StillWaiting(f"what round {report.id!r} cost is not known yet", _LOOK_AGAIN)
+        return bill
+
+    async def _taken_in(
+        self, asked: Precise, state: PreciseState, step: PreciseStep, job_id: str
+    ) -> PreciseState:
         report = await self._database.read(jobs.find_report, job_id)
         if report is None:
             raise StageForgotten(
@@ -112,16 +158,19 @@ class PreciseRounds:
                 raise InternalError(f"round {job_id!r} did not bring {copies} estimates of a group")
             each = sum(step.shots) // sum(step.copies)
             moments.append(pooled(before, each, result.evs.values, result.stds.values))
+        bill = await self._bill(asked, report)
         done = Round(
             number=len(state.rounds),
             job_id=job_id,
             shots=step.shots,
             value=value(state.constant, moments),
             standard_error=standard_error(moments),
-            price=report.price,
-            qpu_seconds=report.qpu_seconds,
+            price=bill.price,
+            qpu_seconds=bill.qpu_seconds,
             served_by=report.served_by,
             paid=bool(report.provider_jobs),
+            most_price=bill.most_price,
+            most_qpu_seconds=bill.most_qpu_seconds,
         )
         return state.model_copy(
             update={
@@ -132,6 +181,31 @@ class PreciseRounds:
                 "currency": report.currency or state.currency,
             }
         )
+
+
+def _bill_of(connection: Connection, report: JobReport) -> RoundBill:
+    """What a round's jobs at the provider cost, as far as the provider has said."""
+    known = bill_of(connection, report.id, report.route)
+    sent = [record for record in known.records if record.attempts]
+    fields = known.fields()
+    qpu_seconds, price = fields["qpu_seconds"], fields["price"]
+    pending = [record for record in sent if not record.usage_complete]
+    if not pending:
+        return RoundBill(price, qpu_seconds, price, qpu_seconds, final=True)
+    more = sum(max(float(record.reserved or 0) - (record.qpu_seconds or 0.0), 0.0) for record in pending)
+    per_second = {rung.target.name: rung.target.price_per_second for rung in report.route.rungs}
+    prices = [per_second.get(record.backend) for record in sent]
+    most = None
+    if None not in prices and all(record.reserved is not None for record in pending):
+        most = sum(
+            (each or 0.0) * (_most(record) if not record.usage_complete else record.qpu_seconds or 0.0)
+            for record, each in zip(sent, prices, strict=True)
+        )
+    return RoundBill(price, qpu_seconds, most, qpu_seconds + more, final=False)
+
+
+def _most(record: ProviderRecord) -> float:
+    return max(float(record.reserved or 0), record.qpu_seconds or 0.0)
 
 
 def decided(asked: Precise, state: PreciseState, refusal: ErrorDocument | None) -> PreciseStep:
@@ -181,8 +255,9 @@ def _left(asked: Precise, state: PreciseState) -> tuple[float, float]:
     seconds = math.inf if asked.max_qpu_seconds is None else asked.max_qpu_seconds
     for done in state.rounds:
         if done.paid:
-            money -= math.inf if done.price is None and asked.max_price is not None else done.price or 0.0
-            seconds -= done.qpu_seconds
+            unknown = done.most_price is None and asked.max_price is not None
+            money -= math.inf if unknown else done.most_price or 0.0
+            seconds -= done.most_qpu_seconds
     return money, seconds
 
 

@@ -104,12 +104,14 @@ class ChildJob:
                 told = True
             pause = longer(pause, told=told)
 
-    async def tell(self) -> None:
-        """Cancel the job as somebody else's child; one that has just ended gives its end the next time."""
+    async def tell(self) -> bool:
+        """Cancel the job as somebody else's child; False where none of its id runs, or any more."""
         try:
             await workflow.get_external_workflow_handle(self.head.id).cancel()
         except ApplicationError as failure:
             workflow.logger.info("job %s is not there to be cancelled: %s", self.head.id, failure)
+            return False
+        return True
 
     def error_of(self, failure: ChildWorkflowError) -> ErrorDocument:
         """Why the job ended without an answer."""

@@ -75,11 +75,13 @@ class Comparison:
 
     async def _report(self) -> ComparisonReport:
         call = BeginComparison(head=self._head, owner=workflow.info().first_execution_run_id)
+        # Planned to its end also where it is called off meanwhile: an earlier run of it may have started jobs.
+        planning = asyncio.create_task(comparisons.begin(call, self._body))
         try:
-            self._plan = await comparisons.begin(call, self._body)
-        except (ActivityError, asyncio.CancelledError) as failure:
-            if is_cancelled_exception(failure):
-                await self._note_cancelled()
+            self._plan = await asyncio.shield(planning)
+        except asyncio.CancelledError:
+            if workflow.in_workflow():  # a worker that stops drops its workflows where they are
+                await self._call_off_at_once(planning)
             raise
         if self._plan.report is not None:
             return self._plan.report
@@ -172,15 +174,19 @@ class Comparison:
         self._enter(ComparisonState.CANCELLED)
         self._mark(report)
 
-    async def _note_cancelled(self) -> None:
-        """Write down that it was cancelled before any place was asked, if it was taken in at all."""
-        self._enter(ComparisonState.CANCELLED)
-        try:
-            await comparisons.end(self._sum(cancelled=True))
-        except ActivityError as failure:
-            workflow.logger.info(
-                "comparison %s was cancelled before it was taken in: %s", self._head.id, failure
-            )
+    async def _call_off_at_once(self, planning: "asyncio.Task[ComparisonPlan]") -> None:
+        """Stop what an earlier run of this comparison has started, and write down that it was cancelled."""
+        await workflow.wait([planning])
+        if planning.cancelled() or planning.exception() is not None:
+            workflow.logger.info("comparison %s was cancelled before it was taken in", self._head.id)
+            return
+        self._plan = planning.result()
+        if self._plan.report is not None:
+            return
+        self._legs = self._taken_up()
+        self._withdraw_others()
+        self._running = [asyncio.create_task(self._run(leg)) for leg in self._legs]
+        await self._call_off()
 
     def _sum(self, *, cancelled: bool = False) -> EndComparison:
         return EndComparison(

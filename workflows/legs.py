@@ -64,19 +64,19 @@ class LegRun:
         return self._joined
 
     async def run(self) -> None:
-        """Return once the job has ended, however; or at once where it is withdrawn before it is started."""
+        """Return once the job has ended, however; or soon where it is withdrawn before it was ever started."""
         if self.end is None:
             self.end = await self._ended()
 
     async def _ended(self) -> LegEnd:
-        if self._withdrawing:
-            return LegEnd(place=self.place, started=False)
-        self._begun = True
+        self._begun = not self._withdrawing
         try:
             body = await comparisons.request_of(self.leg)
-            if self._withdrawing:  # told so before there was anything to stop
+            job = self._job(body)
+            # Told to stop before there was anything to stop, unless an earlier run of this comparison has started it.
+            if self._withdrawing and not await job.tell():
                 return LegEnd(place=self.place, started=False)
-            error = await self._run_or_join(body)
+            error = await self._run_or_join(job)
             if error is not None or not self._head.first_good:
                 return LegEnd(place=self.place, withdrawn=self._withdrawing, error=error)
             found = await comparisons.judge(self.leg)
@@ -84,16 +84,18 @@ class LegRun:
             return LegEnd(place=self.place, withdrawn=self._withdrawing, error=document_of(failure))
         return LegEnd(place=self.place, good=found.good, because=found.because, withdrawn=self._withdrawing)
 
-    async def _run_or_join(self, body: RawValue) -> ErrorDocument | None:
-        """Why the job ended without an answer; None where it has one."""
-        # Those of a hedged run are told to stop where their parent is closed; those of a comparison go on, and are joined.
-        job = ChildJob(
+    def _job(self, body: RawValue) -> ChildJob:
+        """Those of a hedged run are told to stop where their parent is closed; those of a comparison go on, and are joined."""
+        return ChildJob(
             self.leg.head,
             body,
             self._head.id,
             outlives=self._head.after is None,
             search_attributes=self._search_attributes,
         )
+
+    async def _run_or_join(self, job: ChildJob) -> ErrorDocument | None:
+        """Why the job ended without an answer; None where it has one."""
         pause, told = ASK_AGAIN, False
         while True:
             try:

@@ -122,6 +122,8 @@ class Round(Contract):
         qpu_seconds: Of this round.
         served_by: Who ran it.
         paid: Whether it cost money.
+        most_price: As `price`; where the provider had not said its last word, what it can be at most.
+        most_qpu_seconds: As `qpu_seconds`, likewise.
     """
 
     number: int
@@ -133,6 +135,8 @@ class Round(Contract):
     qpu_seconds: float = 0.0
     served_by: str = ""
     paid: bool = False
+    most_price: float | None = None
+    most_qpu_seconds: float = 0.0
 
 
 class PreciseState(Contract):

@@ -18,7 +18,14 @@ _ASKED = as_precise(BELL, {"ZZ": 1.0, "XX": 0.5}, precision=0.001, max_qpu_secon
 def _after(*seconds: float, refused: int = 0, shots: int = 1_000) -> PreciseState:
     """So many rounds, each of which took so many QPU seconds."""
     rounds = tuple(
-        Round(number=at, job_id=f"job-{at}", shots=(500, 500), qpu_seconds=spent, paid=True)
+        Round(
+            number=at,
+            job_id=f"job-{at}",
+            shots=(500, 500),
+            qpu_seconds=spent,
+            most_qpu_seconds=spent,
+            paid=True,
+        )
         for at, spent in enumerate(seconds)
     )
     moments = Moments(shots=shots if rounds else 0, mean=0.1, square=1.0)

@@ -75,6 +75,21 @@ async def test_one_session_holds_all_iterations_and_is_closed_at_the_end(paid: P
     assert report.spent.qpu_seconds > 0
 
 
+async def test_a_loop_that_goes_on_here_leaves_its_session_there(paid: Paid) -> None:
+    """At once, and not when it ends: an open session costs money."""
+    spsa = {"optimiser": {"name": "spsa"}, "stop": {"evaluations": 100_000, "tolerance": 1e-12}}
+    loop = await _start(paid, **spsa)
+    await _until(loop, "an iteration is over", lambda status: status.spent.iterations > 0)
+    await loop.switch("aer")
+    await _until_closed(paid)
+    status = await loop.status()
+    await loop.stop()
+    report = await asyncio.wait_for(loop.report(), _SECONDS)
+
+    assert (status.state, status.backend) == (LoopState.RUNNING, "aer")
+    assert report.state is LoopState.COMPLETED
+
+
 @pytest.mark.long
 async def test_a_session_that_ends_under_a_loop_is_replaced_by_another(paid: Paid) -> None:
     """The iteration that was queued in it runs in the new one, and so do all that follow."""

@@ -2,7 +2,7 @@
 
 from qurable.contracts.precise import PreciseCall, PreciseStep
 from qurable.names import Activity
-from workflows.calling import FIRST, PATIENT, run_activity
+from workflows.calling import FIRST, STEADY, run_activity
 
 
 async def step(call: PreciseCall) -> PreciseStep:
@@ -14,5 +14,5 @@ async def step(call: PreciseCall) -> PreciseStep:
         summary="decide on the next round",
         start_to_close_timeout=FIRST.stage,
         heartbeat_timeout=FIRST.heartbeat,
-        retry_policy=PATIENT,
+        retry_policy=STEADY,
     )
