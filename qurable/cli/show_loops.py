@@ -19,12 +19,12 @@ from qurable.contracts.optimisations import (
     OptimisationStatus,
     ProblemFormat,
     Reference,
-    Spent,
     Steering,
 )
 from qurable.contracts.problems import MAX_PROBLEM_TEXT, PROBLEM_KINDS, ProblemAnswer, Sense
 from qurable.errors import RequestRejected
 from qurable.optimising import Loop, problem_file
+from qurable.watching import numbers, paid
 
 _BARS = "▁▂▃▄▅▆▇█"
 _CHART_WIDTH = 60
@@ -191,18 +191,8 @@ def _line(found: OptimisationStatus) -> str:
     shots = "exact values" if found.shots is None else f"{found.shots:,} shots"
     return (
         f"{found.state:<10} {found.spent.iterations:>7,} iterations  {found.spent.evaluations:>9,} evaluations  "
-        f"{found.spent.seconds:8.1f} s  {found.backend}, {shots}{_cost(found.spent)}{best}  {found.message}".rstrip()
+        f"{found.spent.seconds:8.1f} s  {found.backend}, {shots}{paid(found.spent)}{best}  {found.message}".rstrip()
     )
-
-
-def _cost(spent: Spent) -> str:
-    """What jobs at places that cost money took, as far as there are any."""
-    if not spent.qpu_seconds:
-        return ""
-    money = "".join(
-        f", {amount:.2f} {currency}".rstrip() for currency, amount in sorted(spent.prices.items())
-    )
-    return f", {spent.qpu_seconds:g} QPU seconds{money}"
 
 
 def _chart(found: OptimisationStatus) -> list[str]:
@@ -214,7 +204,7 @@ def _chart(found: OptimisationStatus) -> list[str]:
     if found.reference is not None:
         lines.append(_reference(found.reference))
     if found.best is not None:
-        lines.append("at            " + _numbers(found.best.x))
+        lines.append("at            " + numbers(found.best.x))
     return lines
 
 
@@ -245,11 +235,6 @@ def _answer(whose: str, found: ProblemAnswer) -> Iterator[str]:
     if found.names:
         broken = "; ".join(found.violations[:5])
         yield f"{whose + 'feasible':<18}{'yes' if found.feasible else f'no: {broken}'}"
-
-
-def _numbers(x: Sequence[float]) -> str:
-    shown = " ".join(f"{value:.4f}" for value in x[:8])
-    return f"{shown} ..." if len(x) > 8 else shown
 
 
 def _reference(reference: Reference) -> str:
@@ -295,7 +280,7 @@ def report(found: OptimisationReport, *, json: bool) -> None:
     out.print(
         f"cost          {spent.iterations:,} iterations, {spent.evaluations:,} evaluations, {spent.shots:,} shots, {spent.seconds:.1f} s"
         + (f", {spent.jobs:,} jobs" if spent.jobs else "")
-        + _cost(spent)
+        + paid(spent)
     )
     for place in found.places if len(found.places) > 1 else ():
         out.print(
@@ -305,6 +290,6 @@ def report(found: OptimisationReport, *, json: bool) -> None:
     if found.curve:
         out.print(f"best so far   {sparkline([point.best for point in found.curve])}")
     if found.x:
-        out.print(f"at            {_numbers(found.x)}")
+        out.print(f"at            {numbers(found.x)}")
     for warning in found.warnings:
         out.print(f"warning       {warning}")
