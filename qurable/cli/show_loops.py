@@ -35,7 +35,9 @@ def wishes(
     shots: int | None,
     seed: int | None,
     evaluations: int | None,
+    tolerance: float | None,
     plateau: int | None,
+    target: float | None,
     deadline: float | None,
     key: str | None,
     project: str,
@@ -43,7 +45,9 @@ def wishes(
     """The fields of a loop that a command line names."""
     stop = {
         "evaluations": evaluations,
+        "tolerance": tolerance,
         "plateau": plateau,
+        "target": target,
         "deadline": None if deadline is None else timedelta(seconds=deadline),
     }
     fields = {
@@ -63,6 +67,7 @@ def read_loop(
     form: str | None,
     index_base: int | None,
     table: str | None,
+    mapping: str | None,
     fields: dict[str, Any],
 ) -> tuple[Any, Any, dict[str, Any]]:
     """What is asked, with which ansatz, and the other fields.
@@ -72,12 +77,14 @@ def read_loop(
     """
     if form is None and file.suffix == ".json":
         document = _document(file)
+        if document.get("kind") in ("optimisation", *PROBLEM_KINDS) and mapping is not None:
+            raise RequestRejected("--mapping is for a FCIDUMP: a document says its own, leave it out")
         if document.get("kind") == "optimisation":
             return _whole(document, ansatz, fields)
         if document.get("kind") in PROBLEM_KINDS:
             return document, _named(ansatz), fields
         form = ProblemFormat.DIMOD if "linear_biases" in document else ProblemFormat.SPARSE_PAULI_OP
-    return problem_file(file, form, index_base, table), _named(ansatz), fields
+    return problem_file(file, form, index_base, table, mapping), _named(ansatz), fields
 
 
 def read_objective(name: str | None, data: str | None) -> dict[str, Any]:
@@ -110,8 +117,10 @@ def _named(ansatz: str | None) -> str:
 def _whole(
     document: dict[str, Any], ansatz: str | None, fields: dict[str, Any]
 ) -> tuple[Any, Any, dict[str, Any]]:
-    """A loop as a document; options are put in the place of its fields."""
+    """A loop as a document; options are put in the place of its fields, and of its stop rules one by one."""
     whole = {**document, **fields}
+    if "stop" in fields and isinstance(document.get("stop"), dict):
+        whole["stop"] = {**document["stop"], **fields["stop"]}
     whole.pop("kind")
     kinds = ("problem", "file", "observable", "observables")
     given = [name for name in kinds if whole.get(name) is not None]
