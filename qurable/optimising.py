@@ -105,7 +105,11 @@ def _with(ansatz: Any) -> dict[str, Any]:
 
 
 def problem_file(
-    path: Path, form: str | None = None, index_base: int | None = None, table: str | None = None
+    path: Path,
+    form: str | None = None,
+    index_base: int | None = None,
+    table: str | None = None,
+    mapping: str | None = None,
 ) -> ProblemFile:
     """A problem's file; its format by its suffix unless one is named.
 
@@ -114,9 +118,10 @@ def problem_file(
         form: One of `ProblemFormat`.
         index_base: What it calls its first node, variable or city, 0 or 1.
         table: What the numbers of a CSV or Parquet table are: `maxcut` or `qubo`.
+        mapping: How the modes of a FCIDUMP become qubits: `jordan_wigner`, as without it, or `parity`.
 
     Raises:
-        RequestRejected: There is no such file, or nobody knows its format.
+        RequestRejected: There is no such file, nobody knows its format, or an option is not acceptable.
     """
     if not path.is_file():
         raise RequestRejected(f"there is no file {str(path)!r}")
@@ -127,15 +132,18 @@ def problem_file(
         raise RequestRejected(
             f"the format of {str(path)!r} does not show in its name: name one of {', '.join(ProblemFormat)}"
         )
+    fields: dict[str, Any] = {"format": found, "index_base": index_base, "table": table}
+    if mapping is not None:
+        if found != ProblemFormat.FCIDUMP:
+            raise RequestRejected(f"mapping says nothing of a {found} file: leave it out")
+        fields["mapping"] = mapping
     try:
         if path.stat().st_size > MAX_PROBLEM_TEXT:
             raise RequestRejected(f"{str(path)!r} is larger than {MAX_PROBLEM_TEXT:,} bytes")
         content = path.read_bytes()
         packed = found == ProblemFormat.PARQUET
         text = b64encode(content).decode() if packed else content.decode(errors="replace")
-        return ProblemFile.model_validate(
-            {"format": found, "text": text, "index_base": index_base, "table": table}
-        )
+        return ProblemFile.model_validate({**fields, "text": text})
     except ValidationError as failure:
         raise RequestRejected(explain(failure, f"the file {str(path)!r}")) from None
 

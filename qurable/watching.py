@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from qurable.contracts.optimisations import CurvePoint, OptimisationStatus, Reference
+from qurable.contracts.optimisations import CurvePoint, OptimisationStatus, Reference, Spent
 from qurable.errors import NoWorker, ServiceUnreachable
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 Show = Callable[[OptimisationStatus], None]
 
 _LOOK_AGAIN_SECONDS = 2.0
-_WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 720, 320, 84, 54, 30
+_WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 720, 338, 84, 72, 30
+_SHOWN_PARAMETERS = 8
 
 
 async def watch(loop: "Loop") -> OptimisationStatus:
@@ -102,20 +103,39 @@ def _cost(status: OptimisationStatus) -> str:
     shots = "exact values" if not spent.shots else f"{spent.shots:,} shots"
     return (
         f"{spent.iterations:,} iterations, {spent.evaluations:,} evaluations, {shots}, {spent.seconds:.1f} s"
+        + paid(spent)
     )
 
 
+def paid(spent: Spent) -> str:
+    """What jobs at places that cost money took, to follow other words; empty where there are none."""
+    parts = [f"{spent.qpu_seconds:g} QPU seconds"] if spent.qpu_seconds else []
+    parts += [
+        f"{amount:.2f} {currency}".rstrip() for currency, amount in sorted(spent.prices.items()) if amount
+    ]
+    return "".join(f", {part}" for part in parts)
+
+
+def numbers(x: Sequence[float]) -> str:
+    """The first parameters of a point (radians)."""
+    shown = " ".join(f"{value:.4f}" for value in x[:_SHOWN_PARAMETERS])
+    return f"{shown} ..." if len(x) > _SHOWN_PARAMETERS else shown
+
+
 def chart(status: OptimisationStatus) -> str:
-    """Value by iteration, best so far and the classical value, with what it cost so far, as an SVG."""
+    """Value by iteration, best so far with its parameters, the classical value, and what it cost so far, as an SVG."""
     return drawn(
         status.curve,
         status.reference,
         f"{status.id} \u00b7 {_title(status)}",
         f"cost so far: {_cost(status)}",
+        "" if status.best is None else f"best at: {numbers(status.best.x)}",
     )
 
 
-def drawn(curve: Sequence[CurvePoint], reference: Reference | None, title: str, below: str) -> str:
+def drawn(
+    curve: Sequence[CurvePoint], reference: Reference | None, title: str, below: str, last_line: str = ""
+) -> str:
     """A loop's curve as an SVG.
 
     Args:
@@ -123,6 +143,7 @@ def drawn(curve: Sequence[CurvePoint], reference: Reference | None, title: str, 
         reference: What it is compared with.
         title: Its first line.
         below: Its second.
+        last_line: Its third.
     """
     values = [number for point in curve for number in (point.value, point.best)]
     values += [] if reference is None else [reference.value]
@@ -149,6 +170,7 @@ def drawn(curve: Sequence[CurvePoint], reference: Reference | None, title: str, 
         ),
         '<rect width="100%" height="100%" fill="white"/>',
         f'<text x="8" y="18" font-size="13">{escape(title)}</text><text x="8" y="36" fill="#555">{escape(below)}</text>',
+        f'<text x="8" y="54" fill="#555">{escape(last_line)}</text>',
         *(
             f'<text x="{_LEFT - 8}" y="{down(value) + 4:.1f}" text-anchor="end">{value:.6g}</text>'
             for value in ([low, high] if values else [])

@@ -71,6 +71,8 @@ def read_problem(file: ProblemFile) -> Found:
         raise RequestRejected(f"index_base says nothing of a {file.format} file: leave it out")
     if file.table is not None and not form.table:
         raise RequestRejected(f"table says nothing of a {file.format} file: leave it out")
+    if file.mapping != "jordan_wigner" and file.format is not ProblemFormat.FCIDUMP:
+        raise RequestRejected(f"mapping says nothing of a {file.format} file: leave it out")
     try:
         return form.read(file)
     except ValidationError as failure:

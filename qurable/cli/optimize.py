@@ -43,9 +43,17 @@ def optimize(
         Optional[int],  # noqa: UP045
         typer.Option(help="At most so many; 5,000 by default."),
     ] = None,
+    tolerance: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="End where the optimiser looks no further than so many radians; 1e-6 by default."),
+    ] = None,
     plateau: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(help="End after so many iterations without a better value."),
+    ] = None,
+    target: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="End once the best value is as good as this."),
     ] = None,
     deadline: Annotated[Optional[float], typer.Option(help="Seconds in all, after which it ends.")] = None,  # noqa: UP045
     backend: Annotated[
@@ -93,6 +101,12 @@ def optimize(
             help="What the numbers of a CSV or Parquet table are, maxcut or qubo; what its columns say."
         ),
     ] = None,
+    mapping: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="How the modes of a FCIDUMP become qubits, jordan_wigner or parity; jordan_wigner by default."
+        ),
+    ] = None,
     objective: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="A registered objective, which is told the expectation values."),
@@ -120,8 +134,11 @@ def optimize(
             form,
             index_base,
             table,
+            mapping,
             {
-                **show.wishes(optimiser, shots, seed, evaluations, plateau, deadline, key, project),
+                **show.wishes(
+                    optimiser, shots, seed, evaluations, tolerance, plateau, target, deadline, key, project
+                ),
                 **places.wishes(backend, finish, finish_shots, finish_iterations, finish_after, ibm, budget),
                 **show.read_objective(objective, objective_data),
             },

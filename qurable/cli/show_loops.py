@@ -19,12 +19,12 @@ from qurable.contracts.optimisations import (
     OptimisationStatus,
     ProblemFormat,
     Reference,
-    Spent,
     Steering,
 )
 from qurable.contracts.problems import MAX_PROBLEM_TEXT, PROBLEM_KINDS, ProblemAnswer, Sense
 from qurable.errors import RequestRejected
 from qurable.optimising import Loop, problem_file
+from qurable.watching import numbers, paid
 
 _BARS = "▁▂▃▄▅▆▇█"
 _CHART_WIDTH = 60
@@ -35,7 +35,9 @@ def wishes(
     shots: int | None,
     seed: int | None,
     evaluations: int | None,
+    tolerance: float | None,
     plateau: int | None,
+    target: float | None,
     deadline: float | None,
     key: str | None,
     project: str,
@@ -43,7 +45,9 @@ def wishes(
     """The fields of a loop that a command line names."""
     stop = {
         "evaluations": evaluations,
+        "tolerance": tolerance,
         "plateau": plateau,
+        "target": target,
         "deadline": None if deadline is None else timedelta(seconds=deadline),
     }
     fields = {
@@ -63,6 +67,7 @@ def read_loop(
     form: str | None,
     index_base: int | None,
     table: str | None,
+    mapping: str | None,
     fields: dict[str, Any],
 ) -> tuple[Any, Any, dict[str, Any]]:
     """What is asked, with which ansatz, and the other fields.
@@ -72,12 +77,14 @@ def read_loop(
     """
     if form is None and file.suffix == ".json":
         document = _document(file)
+        if document.get("kind") in ("optimisation", *PROBLEM_KINDS) and mapping is not None:
+            raise RequestRejected("--mapping is for a FCIDUMP: a document says its own, leave it out")
         if document.get("kind") == "optimisation":
             return _whole(document, ansatz, fields)
         if document.get("kind") in PROBLEM_KINDS:
             return document, _named(ansatz), fields
         form = ProblemFormat.DIMOD if "linear_biases" in document else ProblemFormat.SPARSE_PAULI_OP
-    return problem_file(file, form, index_base, table), _named(ansatz), fields
+    return problem_file(file, form, index_base, table, mapping), _named(ansatz), fields
 
 
 def read_objective(name: str | None, data: str | None) -> dict[str, Any]:
@@ -110,8 +117,10 @@ def _named(ansatz: str | None) -> str:
 def _whole(
     document: dict[str, Any], ansatz: str | None, fields: dict[str, Any]
 ) -> tuple[Any, Any, dict[str, Any]]:
-    """A loop as a document; options are put in the place of its fields."""
+    """A loop as a document; options are put in the place of its fields, and of its stop rules one by one."""
     whole = {**document, **fields}
+    if "stop" in fields and isinstance(document.get("stop"), dict):
+        whole["stop"] = {**document["stop"], **fields["stop"]}
     whole.pop("kind")
     kinds = ("problem", "file", "observable", "observables")
     given = [name for name in kinds if whole.get(name) is not None]
@@ -191,18 +200,8 @@ def _line(found: OptimisationStatus) -> str:
     shots = "exact values" if found.shots is None else f"{found.shots:,} shots"
     return (
         f"{found.state:<10} {found.spent.iterations:>7,} iterations  {found.spent.evaluations:>9,} evaluations  "
-        f"{found.spent.seconds:8.1f} s  {found.backend}, {shots}{_cost(found.spent)}{best}  {found.message}".rstrip()
+        f"{found.spent.seconds:8.1f} s  {found.backend}, {shots}{paid(found.spent)}{best}  {found.message}".rstrip()
     )
-
-
-def _cost(spent: Spent) -> str:
-    """What jobs at places that cost money took, as far as there are any."""
-    if not spent.qpu_seconds:
-        return ""
-    money = "".join(
-        f", {amount:.2f} {currency}".rstrip() for currency, amount in sorted(spent.prices.items())
-    )
-    return f", {spent.qpu_seconds:g} QPU seconds{money}"
 
 
 def _chart(found: OptimisationStatus) -> list[str]:
@@ -214,7 +213,7 @@ def _chart(found: OptimisationStatus) -> list[str]:
     if found.reference is not None:
         lines.append(_reference(found.reference))
     if found.best is not None:
-        lines.append("at            " + _numbers(found.best.x))
+        lines.append("at            " + numbers(found.best.x))
     return lines
 
 
@@ -245,11 +244,6 @@ def _answer(whose: str, found: ProblemAnswer) -> Iterator[str]:
     if found.names:
         broken = "; ".join(found.violations[:5])
         yield f"{whose + 'feasible':<18}{'yes' if found.feasible else f'no: {broken}'}"
-
-
-def _numbers(x: Sequence[float]) -> str:
-    shown = " ".join(f"{value:.4f}" for value in x[:8])
-    return f"{shown} ..." if len(x) > 8 else shown
 
 
 def _reference(reference: Reference) -> str:
@@ -295,7 +289,7 @@ def report(found: OptimisationReport, *, json: bool) -> None:
     out.print(
         f"cost          {spent.iterations:,} iterations, {spent.evaluations:,} evaluations, {spent.shots:,} shots, {spent.seconds:.1f} s"
         + (f", {spent.jobs:,} jobs" if spent.jobs else "")
-        + _cost(spent)
+        + paid(spent)
     )
     for place in found.places if len(found.places) > 1 else ():
         out.print(
@@ -305,6 +299,6 @@ def report(found: OptimisationReport, *, json: bool) -> None:
     if found.curve:
         out.print(f"best so far   {sparkline([point.best for point in found.curve])}")
     if found.x:
-        out.print(f"at            {_numbers(found.x)}")
+        out.print(f"at            {numbers(found.x)}")
     for warning in found.warnings:
         out.print(f"warning       {warning}")

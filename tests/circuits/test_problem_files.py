@@ -98,6 +98,12 @@ def test_an_fcidump_of_hydrogen_has_its_full_configuration_energy(mapping: str) 
     assert exact_spectrum(found)[0] == pytest.approx(-1.137306035753, abs=1e-9)
 
 
+def test_a_mapping_of_what_has_no_modes_is_refused() -> None:
+    """A document that somebody wrote may hold what nothing heeds."""
+    with pytest.raises(RequestRejected, match="mapping says nothing of a g_set file"):
+        read("g_set", "2 1\n1 2 1\n", mapping="parity")
+
+
 @pytest.mark.parametrize(
     ("form", "text", "words"),
     [

@@ -1,13 +1,16 @@
 """`qurable optimize` and `qurable loop`, as a shell runs them, where a loop goes from one place to another."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from qurable.cli.loop_places import wishes
-from qurable.cli.show_loops import read_steering
+from qurable.cli.show_loops import read_loop, read_steering
 from qurable.errors import RequestRejected
+from qurable.optimising import as_optimisation
+from tests.circuits.test_problem_files import FCIDUMP
 from tests.cli.shell import qurable
 from tests.conftest import Service
 
@@ -86,3 +89,66 @@ def test_a_switch_is_a_change_of_its_own() -> None:
 
     assert steering is not None
     assert (steering.backend, steering.pause, steering.shots) == ("fake_lima", None, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "stopped_by"),
+    [(("--tolerance", "0.2"), "converged"), (("--target", "-0.5", "--tolerance", "1e-9"), "target")],
+)
+async def test_a_loop_of_a_molecule_ends_by_the_rule_that_the_command_names(
+    service: Service, tmp_path: Path, options: tuple[str, ...], stopped_by: str
+) -> None:
+    """Its modes become qubits as the command says too, and the report tells which way that was."""
+    file = tmp_path / "h2.fcidump"
+    file.write_text(FCIDUMP, encoding="ascii")
+    begun = ("optimize", str(file), "--ansatz", "real_amplitudes:1", "--optimiser", "cobyla", "--seed", "3")
+
+    ended = await qurable(service, *begun, "--mapping", "parity", *options, "--json")
+
+    assert ended.code == 0, ended.err
+    assert ended.document["stopped_by"] == stopped_by
+    assert ended.document["spent"]["evaluations"] < 1000
+    assert ended.document["reading"]["meaning"] == "a Hamiltonian of 4 modes, mapped by parity"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("a.fcidump", ("--mapping", "bravyi_kitaev"), "jordan_wigner"),
+        ("a.gset", ("--mapping", "parity"), "mapping says nothing of a g_set file"),
+        ("a.json", ("--mapping", "parity"), "--mapping is for a FCIDUMP"),
+        ("a.fcidump", ("--tolerance", "0"), "tolerance"),
+        ("a.fcidump", ("--target", "nan"), "target"),
+    ],
+)
+async def test_a_mapping_or_a_rule_that_means_nothing_is_refused(
+    service: Service, tmp_path: Path, name: str, options: tuple[str, str], words: str
+) -> None:
+    """Before anything starts, by the name of the option."""
+    file = tmp_path / name
+    maxcut = {"kind": "maxcut", "num_nodes": 2, "edges": [[0, 1, 1]]}
+    file.write_text(json.dumps(maxcut) if name == "a.json" else FCIDUMP, encoding="ascii")
+
+    ended = await qurable(service, "optimize", str(file), "--ansatz", "real_amplitudes:1", *options)
+
+    assert ended.code == 2
+    assert words in ended.err
+
+
+def test_a_rule_that_the_command_names_leaves_a_documents_other_rules(tmp_path: Path) -> None:
+    """Else a loop with a deadline would run for ever because somebody named a target."""
+    file = tmp_path / "loop.json"
+    document = {
+        "kind": "optimisation",
+        "observable": {"ZZ": 1.0},
+        "ansatz": {"family": "real_amplitudes"},
+        "stop": {"deadline": 60, "target": 1.0},
+    }
+    file.write_text(json.dumps(document), encoding="ascii")
+
+    work, ansatz, fields = read_loop(file, None, None, None, None, None, {"stop": {"target": -1.0}})
+    stop = as_optimisation(work, ansatz, **fields).stop
+
+    assert stop.target == -1.0
+    assert stop.deadline is not None
+    assert stop.deadline.total_seconds() == 60

@@ -80,6 +80,23 @@ def test_a_chart_has_every_iteration_the_best_and_the_classical_value() -> None:
         assert words in text
 
 
+def test_a_chart_has_the_best_parameters_and_what_jobs_cost() -> None:
+    """As the command line's: the lid may be closed on it, and money goes on being spent."""
+    status = _status(3)
+    best = Best(iteration=2, value=-1.0, x=tuple(0.1 * at for at in range(9)))
+    spent = status.spent.model_copy(
+        update={"qpu_seconds": 12.5, "prices": {"USD": 20.0, "EUR": 1.5, "CHF": 0.0}}
+    )
+    found = status.model_copy(update={"best": best, "spent": spent})
+    text = list(ET.fromstring(watching.chart(found)).itertext())
+
+    assert "best at: 0.0000 0.1000 0.2000 0.3000 0.4000 0.5000 0.6000 0.7000 ..." in text
+    assert (
+        "cost so far: 3 iterations, 6 evaluations, 300 shots, 1.5 s, 12.5 QPU seconds, 1.50 EUR, 20.00 USD"
+        in text
+    )
+
+
 @pytest.mark.parametrize(
     "status",
     [
