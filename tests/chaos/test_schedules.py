@@ -1,4 +1,4 @@
-"""A schedule whose server dies between two of its moments: what was due meanwhile is made up for."""
+"""A schedule whose server dies between two of its moments: what was due meanwhile is made up for, within its window."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -47,6 +47,37 @@ async def test_a_server_that_was_down_makes_up_for_every_moment_within_the_windo
     assert len(set(rows)) == len(rows)
 
 
+async def test_a_moment_is_missed_once_it_is_older_than_the_window(tmp_path: Path) -> None:
+    """A server that was down for longer makes up for the last moments alone, and counts the others."""
+    window = timedelta(seconds=10)
+    async with house(tmp_path) as it:
+        schedules = it.qurable.schedules
+        spec = ScheduleSpec(
+            name=NAME, project=NAME, cron=("@every 1s",), overlap=Overlap.ALLOW_ALL, catch_up=window
+        )
+        await schedules.create(spec, [sample(BELL, shots=10, backend="aer", project=NAME)])
+        await until("it has fired", lambda: _fired(schedules, 2))
+        it.server.kill()
+        killed = datetime.now(UTC)
+        await until("more than the window passes", lambda: datetime.now(UTC) > killed + window + _DOWN)
+        starts = datetime.now(UTC)
+        it.server.start()
+        started = datetime.now(UTC)
+        await until("it fires again", lambda: _fired_for(schedules, started + _SECOND))
+        await schedules.pause(NAME)
+        status = await until("it is paused", lambda: _paused(schedules))
+        moments = await until("every job is in the store", lambda: _moments_of(it, status.fired))
+
+    whole = (moments[-1] - moments[0]) // _SECOND + 1
+    absent = {moments[0] + number * _SECOND for number in range(whole)} - set(moments)
+    assert len(set(moments)) == len(moments) == status.fired
+    assert status.missed == len(absent) >= _DOWN / _SECOND - 1
+    assert all(killed - _SECOND < moment for moment in absent)
+    late = [moment for moment in moments if killed < moment < starts]
+    assert all(starts - window <= moment for moment in late)
+    assert max(absent) < min(late)
+
+
 async def _status(schedules: Schedules) -> ScheduleStatus | None:
     """How it stands; None while Temporal does not answer."""
     try:
@@ -74,6 +105,12 @@ def _rows(export: Path, number: int) -> list[str]:
     """Rows of the export once it has so many: a run adds its own at its end."""
     rows = export.read_text().splitlines()[1:] if export.exists() else []
     return rows if len(rows) >= number else []
+
+
+async def _moments_of(it: House, number: int) -> list[datetime]:
+    """The moments of the jobs in the store, once there are so many."""
+    moments = await _moments(it)
+    return moments if len(moments) >= number else []
 
 
 async def _moments(it: House) -> list[datetime]:

@@ -4,10 +4,12 @@ import csv
 import itertools
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 import pyarrow.parquet as pq
 from temporalio.worker import Worker
 
+from examples.nightly import picture
 from examples.nightly.problem import TASK_QUEUE, problem_of, tonight
 from examples.nightly.schedule import NIGHTLY, schedule
 from qurable.contracts.problems import MaxCut
@@ -18,8 +20,10 @@ from tests.conftest import Service
 FIRST, LAST = datetime(2026, 11, 1, 1, tzinfo=UTC), datetime(2026, 11, 2, 1, tzinfo=UTC)
 
 
-async def test_every_night_is_solved_once_and_lands_in_store_and_table(service: Service) -> None:
-    """Two nights, the second of them twice: two jobs, two rows, each with the best cut of its own graph."""
+async def test_every_night_is_solved_once_and_lands_in_store_and_table(
+    service: Service, tmp_path: Path
+) -> None:
+    """Two nights, the second of them twice: two jobs, two rows, each with the best cut of its own graph; and a picture."""
     schedules = service.qurable.schedules
 
     async def idle(fired: int) -> ScheduleStatus | None:
@@ -35,6 +39,8 @@ async def test_every_night_is_solved_once_and_lands_in_store_and_table(service: 
     jobs = await service.qurable.list(project=NIGHTLY.project)
     with (service.settings.exports_folder / NIGHTLY.export).open(newline="") as file:
         rows = list(csv.DictReader(file))
+    picture.main(str(service.settings.exports_folder / NIGHTLY.export), str(tmp_path / "nightly.svg"))
+    drawn = (tmp_path / "nightly.svg").read_text(encoding="utf-8")
     await schedules.delete(NIGHTLY.name)
 
     assert created.spec == NIGHTLY
@@ -43,6 +49,10 @@ async def test_every_night_is_solved_once_and_lands_in_store_and_table(service: 
     assert [float(row["objective"]) for row in rows] == [
         _best_cut(problem_of(row["scheduled"])) for row in rows
     ]
+    for row in rows:
+        problem = problem_of(row["scheduled"])
+        assert f"{_best_cut(problem):g} of {sum(weight for *_, weight in problem.edges):g}<" in drawn
+        assert f">{row['scheduled'][5:10]}<" in drawn
 
 
 async def test_the_table_may_be_parquet(service: Service) -> None:

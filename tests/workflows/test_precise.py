@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,17 +10,22 @@ from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 
+from emulator.serving import INSTANCE
 from qurable.contracts.precise import PreciseEnd, PreciseReport
 from qurable.errors import JobCancelled, JobFailed, KeyReused, RequestRejected
 from qurable.precise import as_precise
 from tests.chaos.harness import until
-from tests.conftest import Service
-from tests.paid import DEVICE, Paid
+from tests.conftest import PaidStack, Service
+from tests.emulator.running import EmulatorProcess
+from tests.paid import DEVICE, Paid, save_account
 
 _CIRCUIT = 'OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];\nry(0.7) q[0];\ncx q[0], q[1];\n'
 _OBSERVABLE = {"II": 0.5, "ZZ": 0.25, "IZ": 1.0, "XX": 0.5}
 _TRUTH = 0.5 + 0.25 + 0.7648421872844885 + 0.5 * 0.644217687237691
 """ZZ is 1, IZ is cos 0.7, XX is sin 0.7."""
+
+_PRICE = 1.6
+"""USD per QPU second, as the emulator bills."""
 
 
 async def test_a_precision_is_reached_with_shots_where_they_help(service: Service) -> None:
@@ -100,6 +106,39 @@ async def test_no_more_is_spent_than_is_allowed_and_nothing_twice(paid: Paid) ->
     assert "budget" in report.because
     assert again == report
     assert len(await paid.taken()) == len(taken)
+
+
+@pytest.mark.long
+async def test_no_more_money_is_spent_than_is_allowed(
+    paid_stack: PaidStack, emulated_ibm: EmulatorProcess, tmp_path: Path
+) -> None:
+    """At the account's price, as the provider billed it; a limit in money of another country lets nothing be sent."""
+    file = tmp_path / "accounts.json"
+    save_account(file, "priced", url=emulated_ibm.url, token="emulator", instance=INSTANCE)
+    account = {"name": "priced", "filename": str(file), "price_per_second": _PRICE, "currency": "USD"}
+    async with paid_stack(ibm_accounts={"default": account}) as paid:
+        client = paid.service.qurable
+        wishes: dict[str, Any] = {"max_price": 20, "backend": DEVICE, "ibm": {"resilience_level": 0}}
+        enough = await (await client.start_precise(_CIRCUIT, _OBSERVABLE, precision=0.05, **wishes)).report()
+        first = await paid.taken()
+        short = await (
+            await client.start_precise(_CIRCUIT, _OBSERVABLE, precision=0.001, **wishes, currency="USD")
+        ).report()
+        taken = await paid.taken()
+        with pytest.raises(JobFailed, match="in EUR is not known"):
+            await client.precise(_CIRCUIT, _OBSERVABLE, precision=0.05, **wishes, currency="EUR")
+
+        assert (enough.ended, enough.reached) == (PreciseEnd.PRECISION, True)
+        assert (short.ended, short.reached) == (PreciseEnd.PRICE, False)
+        for report, jobs in ((enough, first), (short, taken[len(first) :])):
+            billed = sum(job["price"] for job in jobs)
+            assert len(jobs) == len(report.rounds)
+            assert report.price == pytest.approx(billed, abs=0.01)
+            assert 0 < billed <= 20
+            assert report.currency == "USD"
+        assert "the price limit would be passed after" in short.because
+        assert "budget" in short.because
+        assert len(await paid.taken()) == len(taken)
 
 
 async def _reset(service: Service, workflow_id: str) -> None:

@@ -27,7 +27,7 @@ from qurable.contracts.executions import Phase
 from qurable.contracts.fires import FireReport
 from qurable.contracts.jobs import Hook
 from qurable.contracts.reports import State
-from qurable.contracts.schedules import HookInput, Overlap, QueryInput, ScheduleSpec, ScheduleStatus
+from qurable.contracts.schedules import Calendar, HookInput, Overlap, QueryInput, ScheduleSpec, ScheduleStatus
 from qurable.errors import JobFailed, RequestRejected, ScheduleNotFound, ScheduleRefused
 from qurable.requests import sample
 from qurable.schedules import Schedules
@@ -225,6 +225,51 @@ async def test_jobs_that_failed_are_run_again_and_their_repetitions_are_not(serv
     assert [report.states for report in reports] == [{"failed": 1}] * 2
     assert {job.labels["again"] for job in jobs if "again" in job.labels} == {failed.id}
     assert {job.labels["study"] for job in jobs} == {"one"}
+
+
+async def test_a_calendar_fires_at_its_moments_in_its_zone(service: Service) -> None:
+    """Every second second as time goes by; and Sundays in Vienna, over the end of summer time."""
+    schedules, live, sundays = service.qurable.schedules, _name(), _name()
+    nothing = QueryInput()
+    often = Calendar(second="*/2", minute="*", hour="*")
+    weekly = Calendar(minute="30", hour="12", month="oct-nov", year="2026", day_of_week="sun")
+    for name, calendar in ((live, often), (sundays, weekly)):
+        await schedules.create(
+            ScheduleSpec(name=name, project=name, calendars=(calendar,), zone="Europe/Vienna", input=nothing)
+        )
+    await schedules.backfill(
+        sundays, datetime(2026, 10, 17, tzinfo=UTC), datetime(2026, 11, 2, 23, tzinfo=UTC)
+    )
+    fired = await _idle(schedules, sundays, 3)
+    nights = [(await _report(service, run.id)).fire.moment for run in fired.recent]
+    await until("it has fired twice", lambda: _fired(schedules, live, 2))
+    moments = [run.at for run in (await schedules.describe(live)).recent]
+    for name in (live, sundays):
+        await schedules.delete(name)
+
+    assert nights == ["2026-11-01T11:30:00Z", "2026-10-25T11:30:00Z", "2026-10-18T10:30:00Z"]
+    assert [(at.second % 2, at.microsecond) for at in moments] == [(0, 0)] * len(moments)
+
+
+async def test_jitter_delays_a_fire_and_its_job_keeps_the_name_of_its_moment(service: Service) -> None:
+    """By a time of each one's own; or the jobs of a moment that is fired again would be others."""
+    schedules, name = service.qurable.schedules, _name()
+    spec = ScheduleSpec(name=name, project=name, cron=ALWAYS, jitter=timedelta(seconds=1))
+    await schedules.create(spec, [_bell(name)])
+    await until("it has fired thrice", lambda: _fired(schedules, name, 3))
+    await schedules.pause(name)
+    await until("it is paused", lambda: _paused(schedules, name))
+    runs = (await _idle(schedules, name, 3)).recent
+    moments = [datetime.fromisoformat((await _report(service, run.id)).fire.moment) for run in runs]
+    jobs = await service.qurable.list(project=name)
+    await schedules.delete(name)
+
+    delays = [run.at - moment for run, moment in zip(runs, moments, strict=True)]
+    assert len(set(delays)) == len(delays) >= 3
+    assert all(timedelta(0) < delay < spec.jitter for delay in delays)
+    assert all(run.started >= run.at for run in runs)
+    assert {moment.microsecond for moment in moments} == {0}
+    assert sorted(datetime.fromisoformat(job.labels["scheduled"]) for job in jobs) == sorted(moments)
 
 
 async def test_a_fire_that_overlaps_is_skipped_and_counted(stack: Stack) -> None:
