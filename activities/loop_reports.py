@@ -193,7 +193,7 @@ def _provenance(prepared: PreparedLoop, log: Sequence[Block]) -> dict[str, objec
         "backend": loop.backend,
         "optimiser": loop.optimiser.model_dump(mode="json"),
         "ansatz": None if loop.ansatz is None else loop.ansatz.model_dump(mode="json"),
-        "circuit": digest(prepared.qpy),
+        "circuit": prepared.identity,
         "observable": digest(prepared.observable),
         "groups": prepared.groups,
         "start": list(prepared.start),

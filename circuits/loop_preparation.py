@@ -7,6 +7,7 @@ import numpy as np
 from qiskit.circuit import QuantumCircuit
 
 from circuits.ansatz import build
+from circuits.canonical import canonicalise
 from circuits.estimation import group_products
 from circuits.flatten import flatten
 from circuits.objectives import Operator, observable_of, operator_of
@@ -52,7 +53,9 @@ def prepare_loop(payload: Any, _emit: Callable[[Any], None]) -> str:
         width = problem.num_qubits
     if problem.qubits is not None and qubits_of(problem) != tuple(range(len(problem.qubits))):
         raise RequestRejected("a loop's problem has variable i on qubit i: leave `qubits` out")
-    circuit = _circuit(loop, operator, width, SourceLimits(**payload["limits"]))
+    limits = SourceLimits(**payload["limits"])
+    circuit = _circuit(loop, operator, width, limits)
+    canonical = canonicalise(circuit, limit=limits.expanded_gates, name="the ansatz")
     names = [parameter.name for parameter in circuit.parameters]
     start = _start(loop, len(names))
     first = optimiser_of(loop.optimiser, start, loop.seed, loop.stop.tolerance)
@@ -62,6 +65,7 @@ def prepare_loop(payload: Any, _emit: Callable[[Any], None]) -> str:
         loop=StartedLoop.of(loop),
         problem=problem,
         qpy=dump_qpy(circuit),
+        identity=canonical.digest if canonical.cacheable else digest(dump_qpy(canonical.circuit)),
         parameters=tuple(names),
         observable=observable_of(operator),
         qubits=circuit.num_qubits,

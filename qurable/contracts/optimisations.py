@@ -520,6 +520,7 @@ class PreparedLoop(Contract):
         loop: What its iterations follow.
         problem: What is asked, as it was read.
         qpy: The ansatz.
+        identity: Hash of its canonical form, the same whoever prepares it.
         parameters: Their names, in the ansatz's order.
         observable: Whose expectation value is the objective, the problem's constant included.
         qubits: Of the ansatz.
@@ -537,6 +538,7 @@ class PreparedLoop(Contract):
     loop: StartedLoop
     problem: Problem
     qpy: bytes = Field(repr=False)
+    identity: str
     parameters: tuple[str, ...]
     observable: Observable
     qubits: int

@@ -98,7 +98,6 @@ class Walk:
 async def _walk(loop: Loop) -> Walk:
     report: OptimisationReport = await loop.report()
     document = report.model_dump(exclude={"began": True, "ended": True, "spent": {"seconds"}})
-    document["provenance"].pop("circuit")  # of its QPY, which another preparation may write otherwise
     return Walk([entry async for entry in loop.evaluations()], document)
 
 
