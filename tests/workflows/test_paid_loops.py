@@ -112,6 +112,22 @@ async def test_a_session_that_ends_under_a_loop_is_replaced_by_another(paid: Pai
     assert [entry.iteration async for entry in loop.evaluations()] == [0, 1, 2]
 
 
+@pytest.mark.long
+async def test_a_session_that_expires_under_a_loop_is_replaced_by_another(paid: Paid) -> None:
+    """As long as sessions may live at the provider; no iteration is lost or answered twice."""
+    short = {"mode": "session", "max_time": 30, "preflight": "off"}
+    loop = await _start(paid, ibm=short, stop={"evaluations": 10, "tolerance": 1e-12})
+    report = await asyncio.wait_for(loop.report(), _SECONDS)
+    taken = await paid.taken()
+    sessions = await _until_closed(paid, 2)
+
+    answered = [job["session_id"] for job in taken if job["status"] == "Completed"]
+    assert report.state is LoopState.COMPLETED
+    assert [entry.iteration async for entry in loop.evaluations()] == list(range(10))
+    assert len(answered) == 11
+    assert 2 <= len(set(answered)) <= len(sessions) < 11
+
+
 async def test_a_cancelled_loop_withdraws_its_job_and_closes_its_session(paid: Paid) -> None:
     """Whoever gives up pays for nothing more."""
     await paid.control.settings(hold=True)
