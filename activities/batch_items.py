@@ -34,9 +34,11 @@ async def report(database: Database, identity: str) -> BatchReport:
     Raises:
         JobNotFound: The store has no such batch, or it has not ended.
     """
-    if not (await status(database, identity)).state.final:
+    await status(database, identity)
+    found = await database.read(batches.report, identity)
+    if found is None:
         raise JobNotFound(f"batch {identity!r} has not ended yet", job_id=identity)
-    return await database.read(batches.report, identity)
+    return found
 
 
 async def page(database: Database, shelf: StoreShelf, identity: str, after: int, limit: int) -> ItemPage:

@@ -82,9 +82,9 @@ class MatrixReports:
         found = []
         for number in range(turn + 1):
             batch = batch_id(project, batch_key(identity, number))
-            known = await self._database.read(batches.status, batch)
-            if known is not None and known.state.final:
-                found.append(await self._database.read(batches.report, batch))
+            report = await self._database.read(batches.report, batch)
+            if report is not None:
+                found.append(report)
         return found
 
     async def _with_file(

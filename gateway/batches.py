@@ -307,7 +307,11 @@ async def _find(connections: Connections, identity: str) -> dict[str, Any]:
     status = await connections.read(batches.status, identity)
     if status is None:
         return await connections.ask(lambda qurable: _not_taken_in(qurable, identity))
-    report = await connections.read(batches.report, identity) if status.state.final else None
+    if not status.state.final:
+        return standing_document(status)
+    report = await connections.read(batches.report, identity)
+    if report is None:  # somebody has it run again since it was looked at
+        return await _find(connections, identity)
     return standing_document(status, report)
 
 

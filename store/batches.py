@@ -513,14 +513,16 @@ def end(connection: Connection, identity: str, *, cancelled: bool) -> BatchRepor
             .where(batches.c.id == identity)
             .values(state=found.ended_as(cancelled=cancelled), ended_at=moment(connection))
         )
-    return report(connection, identity)
+    made = report(connection, identity)
+    assert made is not None  # noqa: S101  its row is closed
+    return made
 
 
-def report(connection: Connection, identity: str) -> BatchReport:
-    """The report of a batch that has ended."""
+def report(connection: Connection, identity: str) -> BatchReport | None:
+    """The report of a batch that has ended; None while it runs, or runs again since somebody looked."""
     row, found = find(connection, identity), status(connection, identity)
-    assert row is not None  # noqa: S101
-    assert found is not None  # noqa: S101  the same row
+    if row is None or found is None or row.ended_at is None:
+        return None
     bills = [
         Bill.read(bill)
         for bill in connection.execute(

@@ -142,6 +142,7 @@ async def test_a_rerun_runs_what_has_no_answer_and_that_once(database: Database)
         await database.write(batches.run_again, ID, "second")
     (again,) = await take(database, owner="second")
     status = await database.read(batches.status, ID)
+    no_report = await database.read(batches.report, ID)
     await end(database, again, FAILED)
     await database.write(batches.run_again, ID, "second")
     none = await take(database, owner="second")
@@ -155,6 +156,7 @@ async def test_a_rerun_runs_what_has_no_answer_and_that_once(database: Database)
     assert len({other.job_id, again.job_id, third.job_id}) == 3
     assert status is not None
     assert (status.state, status.open) == (BatchState.RUNNING, 2)
+    assert no_report is None
     assert (report.state, report.counts) == (BatchState.COMPLETED, {State.COMPLETED: 5})
     assert [item.item for _, item in told] == [3, 4]
 
