@@ -9,9 +9,8 @@ TURNS ?= 5
 LANES ?= 2
 BUDGET ?= 10
 DEVICE ?=
-# Three at a time on two cores, since most tests wait for another process; the tests of a file stay together, and files
-# begin in the order that tests/conftest.py gives them.
-PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+# Three at a time on two cores, since most tests wait for another process; the tests of a file stay together.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
 UV := $(BIN)/uv sync --quiet --frozen --inexact --python $(BIN)/python
 
 .PHONY: help run up lint test test-long hardware chaos bench schemas pages pictures clean

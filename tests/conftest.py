@@ -6,7 +6,6 @@ import gc
 import os
 import shutil
 import subprocess
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -31,23 +30,8 @@ from worker import Hooks, workers
 
 MEMORY_MIB = 8192
 
-USUAL_SECONDS = 10
-"""For a test without a time limit of its own, where files are put in order."""
-
 Stack = Callable[..., AbstractAsyncContextManager["Service"]]
 PaidStack = Callable[..., AbstractAsyncContextManager[Paid]]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that may take longest begin first, so that nobody waits for one of them at the end.
-
-    A test that takes minutes has a time limit of its own; otherwise a file takes as long as it has tests.
-    """
-    allowed: Counter[Path] = Counter()
-    for item in items:
-        limit = item.get_closest_marker("timeout")
-        allowed[item.path] += int(limit.args[0]) if limit else USUAL_SECONDS
-    items.sort(key=lambda item: -allowed[item.path])
 
 
 @dataclass(frozen=True)
