@@ -33,6 +33,7 @@ def _loop(key: str = "k") -> PreparedLoop:
                 "terms": Observable.model_validate("ZZ").terms,
             },
             "qpy": b"",
+            "identity": "ansatz",
             "parameters": ("a", "b"),
             "observable": "ZZ",
             "qubits": 2,
