@@ -104,7 +104,7 @@ def read_profile(file: Path | None) -> Profile:
         raise RequestRejected(f"--weather {str(file)!r} cannot be read: {failure.strerror}") from None
     except ValidationError as failure:
         raise RequestRejected(explain(failure, f"the weather of {str(file)!r}")) from None
-    except ValueError as failure:
+    except (ValueError, RecursionError) as failure:
         raise RequestRejected(f"--weather {str(file)!r} is no JSON: {failure}") from None
 
 

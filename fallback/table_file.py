@@ -41,14 +41,18 @@ def parse_table(body: bytes, name: str) -> StrategyTable:
     try:
         node = yaml.compose(body, Loader=yaml.SafeLoader)
         document = yaml.safe_load(body)
+        if not isinstance(document, dict) or node is None:
+            raise _refused(name, ["line 1: a table is a mapping with `rules` and `rungs`"])
+        lines = dict(_lines(node, ()))
+        twice = list(_twice(node))
     except yaml.YAMLError as failure:
         mark = getattr(failure, "problem_mark", None)
         where = "" if mark is None else f"line {mark.line + 1}: "
         raise _refused(name, [f"{where}{getattr(failure, 'problem', None) or failure}"]) from None
-    if not isinstance(document, dict) or node is None:
-        raise _refused(name, ["line 1: a table is a mapping with `rules` and `rungs`"])
-    lines = dict(_lines(node, ()))
-    twice = list(_twice(node))
+    except RecursionError:
+        raise _refused(name, ["it nests too deeply, or holds itself"]) from None
+    except ValueError as failure:  # a date that does not exist, say
+        raise _refused(name, [str(failure)]) from None
     if twice:
         raise _refused(name, twice)
     try:

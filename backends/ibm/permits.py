@@ -51,7 +51,7 @@ class Exchange:
 
     def document(self) -> Any:
         """The answer as JSON, None where it is none."""
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             return json.loads(self.body)
         return None
 

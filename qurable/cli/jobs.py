@@ -1,12 +1,12 @@
 """From the words of a command line to a job."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from qurable.cli.json_input import json_file, json_or_text
 from qurable.cli.limits import read_job_budget
 from qurable.cli.options import Wishes
 from qurable.contracts.base import explain
@@ -79,7 +79,7 @@ def _options(wishes: Wishes) -> dict[str, Any]:
     if wishes.fallback:
         options["fallback"] = _fallback(wishes.fallback)
     if wishes.checks is not None:
-        options["checks"] = _json_of(wishes.checks)
+        options["checks"] = json_file(wishes.checks)
     if wishes.batch_window is not None:
         options["batch_window"] = wishes.batch_window
     if wishes.mitigation:
@@ -113,10 +113,7 @@ def named_options(flag: str, words: list[str]) -> dict[str, Any]:
         path, equals, text = word.partition("=")
         if not equals:
             raise RequestRejected(f"{flag} {word!r} is not name=value")
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = text
+        value = json_or_text(text)
         *groups, name = path.split(".")
         inner = options
         for group in groups:
@@ -170,7 +167,7 @@ def _parameter(word: str) -> tuple[str, float]:
 
 
 def _from_document(file: Path, wishes: Wishes) -> AnyJob:
-    document = _json_of(file)
+    document = json_file(file)
     if not isinstance(document, dict):
         raise RequestRejected(f"{str(file)!r} holds no job: a job is a JSON object")
     try:
@@ -182,20 +179,6 @@ def _from_document(file: Path, wishes: Wishes) -> AnyJob:
         return parse_request({**document, **given})
     except ValidationError as failure:
         raise RequestRejected(explain(failure, "the job")) from None
-
-
-def _json_of(file: Path) -> Any:
-    """What a JSON file holds."""
-    if not file.is_file():
-        raise RequestRejected(f"there is no file {str(file)!r}")
-    try:
-        return json.loads(file.read_bytes())
-    except json.JSONDecodeError as failure:
-        raise RequestRejected(
-            f"{str(file)!r}, line {failure.lineno}, column {failure.colno}: {failure.msg}"
-        ) from None
-    except UnicodeDecodeError:
-        raise RequestRejected(f"{str(file)!r} is not UTF-8, as JSON has to be") from None
 
 
 def read_states(words: list[str]) -> tuple[State, ...]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json as json_module
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import ValidationError
 from rich.live import Live
 from rich.text import Text
 
+from qurable.cli.json_input import json_file, json_option
 from qurable.cli.printing import err, out, print_json
 from qurable.contracts.base import explain
 from qurable.contracts.optimisations import (
@@ -77,8 +77,8 @@ def read_loop(
     """
     if form is None and file.suffix == ".json":
         document = _document(file)
-        if document.get("kind") in ("optimisation", *PROBLEM_KINDS) and mapping is not None:
-            raise RequestRejected("--mapping is for a FCIDUMP: a document says its own, leave it out")
+        if document.get("kind") in ("optimisation", *PROBLEM_KINDS):
+            _reads_no_file({"--index-base": index_base, "--table": table, "--mapping": mapping})
         if document.get("kind") == "optimisation":
             return _whole(document, ansatz, fields)
         if document.get("kind") in PROBLEM_KINDS:
@@ -97,10 +97,7 @@ def read_objective(name: str | None, data: str | None) -> dict[str, Any]:
         if data is not None:
             raise RequestRejected("--objective-data belong to an --objective: name one")
         return {}
-    try:
-        told = {} if data is None else json_module.loads(data)
-    except ValueError as failure:
-        raise RequestRejected(f"--objective-data is no JSON: {failure}") from None
+    told = {} if data is None else json_option("--objective-data", data)
     if not isinstance(told, dict):
         raise RequestRejected("--objective-data is no JSON object: write {...}")
     return {"objective": {"name": name, "data": told}}
@@ -131,15 +128,17 @@ def _whole(
     return work, _named(ansatz) if own is None else ansatz or own, whole
 
 
+def _reads_no_file(options: dict[str, Any]) -> None:
+    """Refuse what tells how another kind of file is read."""
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise RequestRejected(
+            f"{' and '.join(given)}: for files of other formats; a document says what its numbers are, leave it out"
+        )
+
+
 def _document(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        raise RequestRejected(f"there is no file {str(file)!r}")
-    if file.stat().st_size > MAX_PROBLEM_TEXT:
-        raise RequestRejected(f"{str(file)!r} is larger than {MAX_PROBLEM_TEXT:,} bytes")
-    try:
-        found = json_module.loads(file.read_bytes())
-    except ValueError as failure:
-        raise RequestRejected(f"{str(file)!r} is no JSON: {failure}") from None
+    found = json_file(file, most=MAX_PROBLEM_TEXT)
     if not isinstance(found, dict):
         raise RequestRejected(f"{str(file)!r} holds no JSON object")
     return found

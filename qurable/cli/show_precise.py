@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-import json as json_module
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
+from qurable.cli.json_input import json_option
 from qurable.cli.printing import err, out, print_json, print_table
 from qurable.contracts.precise import PreciseReport
 from qurable.errors import RequestRejected
@@ -50,10 +50,7 @@ def read_observable(text: str | None) -> Any:
     """
     if text is None or not text.lstrip().startswith("{"):
         return text
-    try:
-        return json_module.loads(text)
-    except ValueError as problem:
-        raise RequestRejected(f"--observable {text!r} is no JSON: {problem}") from None
+    return json_option("--observable", text)
 
 
 def said(wanted: Mapping[str, Any]) -> dict[str, Any]:

@@ -199,10 +199,16 @@ Problem = Annotated[
     Field(discriminator="kind"),
 ]
 
-PROBLEM_KINDS = frozenset(
-    {"qubo", "ising", "maxcut", "linear_program", "pauli_hamiltonian", "fermionic_hamiltonian", "kernel"}
+PROBLEM_KINDS = (
+    "qubo",
+    "ising",
+    "maxcut",
+    "linear_program",
+    "pauli_hamiltonian",
+    "fermionic_hamiltonian",
+    "kernel",
 )
-"""What tells a problem's document from a job's."""
+"""What tells a problem's document from a job's; no set, since the kind of a strange document may be a list."""
 
 
 class ProblemAnswer(Contract):

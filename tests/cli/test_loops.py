@@ -116,7 +116,9 @@ async def test_a_loop_of_a_molecule_ends_by_the_rule_that_the_command_names(
     [
         ("a.fcidump", ("--mapping", "bravyi_kitaev"), "jordan_wigner"),
         ("a.gset", ("--mapping", "parity"), "mapping says nothing of a g_set file"),
-        ("a.json", ("--mapping", "parity"), "--mapping is for a FCIDUMP"),
+        ("a.json", ("--mapping", "parity"), "--mapping: for files of other formats"),
+        ("a.json", ("--index-base", "1"), "--index-base: for files of other formats"),
+        ("a.json", ("--table", "qubo"), "--table: for files of other formats"),
         ("a.fcidump", ("--tolerance", "0"), "tolerance"),
         ("a.fcidump", ("--target", "nan"), "target"),
     ],

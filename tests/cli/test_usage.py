@@ -114,6 +114,10 @@ FILES = {
     "list.json": "a job is a JSON object",
     "missing.json": "there is no file",
     "strange.json": "kind",
+    "stranger.json": "kind",
+    "deep.json": "its brackets nest too deeply",
+    "digits.json": "4300 digits",
+    "latin.json": "not UTF-8",
 }
 
 
@@ -128,6 +132,10 @@ async def test_a_file_that_holds_no_job_is_refused_by_name(
     (tmp_path / "broken.json").write_text("{broken", encoding="utf-8")
     (tmp_path / "list.json").write_text("[]", encoding="utf-8")
     (tmp_path / "strange.json").write_text('{"kind": "divine"}', encoding="utf-8")
+    (tmp_path / "stranger.json").write_text('{"kind": ["sample"]}', encoding="utf-8")
+    (tmp_path / "deep.json").write_text("[" * 100_000, encoding="utf-8")
+    (tmp_path / "digits.json").write_text("9" * 10_000, encoding="utf-8")
+    (tmp_path / "latin.json").write_text('{"key": "\xe9"}', encoding="latin-1")
 
     ended = await qurable(service, "run", str(tmp_path / name), "--shots", "5")
 

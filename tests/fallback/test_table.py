@@ -126,6 +126,20 @@ def test_a_file_that_is_no_table_is_refused(text: str) -> None:
     assert "line 1" in _refusal(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[" * 10_000, "nests too deeply"),
+        ("rules: &r [*r]", "nests too deeply, or holds itself"),
+        ("since: 2026-13-01", "month must be in 1..12"),
+    ],
+    ids=["deep", "of itself", "a month that is none"],
+)
+def test_yaml_that_its_reader_cannot_bear_is_refused(text: str, why: str) -> None:
+    """A service that does not start says why."""
+    assert why in _refusal(text)
+
+
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     """Naming it: the setting may be misspelt."""
     with pytest.raises(RequestRejected, match="cannot be read"):
