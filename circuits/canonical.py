@@ -123,7 +123,7 @@ def canonicalise(
     parameters = _in_order_of_use(flat)
     if parameters:
         stand_ins = [canonical_parameter(position) for position in range(len(parameters))]
-        _exchange(flat, parameters, stand_ins)
+        exchange(flat, parameters, stand_ins)
     index = {bit: at for at, bit in enumerate(circuit.clbits)}
     dress = Dress(
         name=name,
@@ -141,7 +141,7 @@ def canonicalise(
         return Canonical(flat, "", False, dress)
 
 
-def _exchange(
+def exchange(
     circuit: QuantumCircuit, parameters: Sequence[Parameter], stand_ins: Sequence[Parameter]
 ) -> None:
     """Put others in the place of parameters.

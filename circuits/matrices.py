@@ -11,7 +11,7 @@ import numpy.typing as npt
 from qiskit.circuit import Parameter, QuantumCircuit
 from qiskit.circuit.exceptions import CircuitError
 
-from circuits.canonical import canonicalise
+from circuits.canonical import canonicalise, exchange
 from circuits.estimation import without_final_measurements
 from circuits.matrix_jobs import COUNTED
 from circuits.parse import dump_qpy, read_circuit
@@ -98,7 +98,10 @@ def prepare_matrix(payload: Any, _emit: Callable[[Any], None]) -> Any:
         if request.seed is None
         else request.seed,
     )
-    return [prepared.model_dump_json(), list(_addresses(prepared, payload["id"]))]
+    return [
+        prepared.model_dump_json(),
+        list(_addresses(prepared, canonical.dress.parameters, payload["id"])),
+    ]
 
 
 def _feature_map(
@@ -131,10 +134,11 @@ def _overlap(circuit: QuantumCircuit) -> tuple[QuantumCircuit, list[str], list[s
     Source: Havlicek and others, Nature 567, 209 (2019).
     """
     names = {side: [f"{side}{at:04}" for at in range(circuit.num_parameters)] for side in ("x", "y")}
-    halves = [
-        circuit.assign_parameters(dict(zip(circuit.parameters, map(Parameter, names[side]), strict=True)))
-        for side in ("x", "y")
-    ]
+    halves = []
+    for side in ("x", "y"):
+        half = circuit.copy()
+        exchange(half, list(circuit.parameters), [Parameter(name) for name in names[side]])
+        halves.append(half)
     try:
         backwards = halves[1].inverse()
     except CircuitError as failure:
@@ -192,8 +196,17 @@ def _pairs(
     return list(found)
 
 
-def _addresses(prepared: PreparedMatrix, identity: str) -> Iterable[str]:
-    """What each entry asks, as a digest: the circuit, how it is run, the values, and the seed where one was named."""
+def _addresses(prepared: PreparedMatrix, canonical: Sequence[str], identity: str) -> Iterable[str]:
+    """What each entry asks, as a digest: the circuit, how it is run, the values, and the seed where one was named.
+
+    A circuit's identity knows no names, so values stand in the order in which the circuit uses them: two circuits that differ
+    in their names alone may have their columns in another order each.
+
+    Args:
+        prepared: With what is run.
+        canonical: Names of what is run's parameters, as its identity counts them.
+        identity: Of the matrix.
+    """
     request = prepared.request
     said = request.model_dump_json(
         include={
@@ -201,15 +214,24 @@ def _addresses(prepared: PreparedMatrix, identity: str) -> Iterable[str]:
             *("shots", "precision", "observables"),
         }
     )
-    question = "\0".join((said, prepared.identity, "" if request.reuse else identity)).encode()
-    columns = len(prepared.parameters)
-    packed = [
-        struct.pack(f"<{columns}d", *prepared.rows.values[at * columns : (at + 1) * columns])
-        for at in range(prepared.rows.shape[0])
-    ]
+    of_left = {name: column for column, name in enumerate(prepared.left)}
+    of_right = {name: column for column, name in enumerate(prepared.right)}
+    sides = "".join("x" if name in of_left else "y" for name in canonical)
+    question = "\0".join((said, prepared.identity, sides, "" if request.reuse else identity)).encode()
+    lefts = _packed(prepared.rows, [of_left[name] for name in canonical if name in of_left])
+    rights = _packed(prepared.rows, [of_right[name] for name in canonical if name in of_right])
     for number, (left, right) in enumerate(prepared.entries):
         seed = "" if request.seed is None else str(request.seed + STRIDE * number)
-        yield digest(b"\0".join((question, seed.encode(), packed[left], packed[right])))
+        yield digest(b"\0".join((question, seed.encode(), lefts[left], rights[right])))
+
+
+def _packed(rows: FloatArray, columns: Sequence[int]) -> list[bytes]:
+    """Of each row, some columns in this order, as float64."""
+    samples, width = rows.shape
+    return [
+        struct.pack(f"<{len(columns)}d", *(rows.values[at * width + column] for column in columns))
+        for at in range(samples)
+    ]
 
 
 def assemble_matrix(payload: Any, _emit: Callable[[Any], None]) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from qiskit.circuit import Parameter, QuantumCircuit
 
 from qurable.contracts.executions import JobRef, JobState, Phase
 from qurable.contracts.matrices import MatrixReport, MatrixState
@@ -96,6 +97,33 @@ async def test_only_what_no_earlier_matrix_has_is_run(service: Service) -> None:
     assert not np.array_equal(fresh["train"], before["train"])
     made = {job["id"] for job in before.header.provenance["jobs"]}
     assert made <= {job["id"] for job in after.header.provenance["jobs"]}
+
+
+async def test_a_circuit_whose_names_alone_differ_asks_for_its_own_columns(service: Service) -> None:
+    """Columns stand in the order of the names: to swap these swaps what an entry asks, and no earlier value serves."""
+
+    def turned(first: str, second: str) -> QuantumCircuit:
+        circuit = QuantumCircuit(2)
+        circuit.ry(2 * Parameter(first), 0)
+        circuit.ry(Parameter(second), 1)
+        return circuit
+
+    samples = np.array([[1.0, 2.0], [0.5, 0.25]])
+    found = []
+    for names in (("a", "b"), ("b", "a"), ("y0000", "x0001")):
+        options: dict[str, Any] = {"shots": "exact", "project": "names"}
+        kernel, overlaps = await ended(await service.qurable.kernel(turned(*names), samples, **options))
+        features, values = await ended(
+            await service.qurable.features(
+                turned(*names), ["IZ"], samples, precision=0, project="names", backend="aer"
+            )
+        )
+        column = sorted(names).index(names[0])
+        assert values["values"][:, 0] == pytest.approx(np.cos(2 * samples[:, column]))
+        assert overlaps["train"] == pytest.approx(exact_kernel(turned(*names), samples, samples), abs=1e-9)
+        found.append((kernel.reused, features.reused))
+
+    assert found == [(0, 0), (0, 0), (1, 2)]
 
 
 @pytest.mark.long
