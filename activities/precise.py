@@ -17,13 +17,14 @@ from isolation.pool import ChildPool
 from qurable.backend import StillWaiting
 from qurable.contracts.base import digest
 from qurable.contracts.bindings import Bindings
-from qurable.contracts.budgets import JobBudget
+from qurable.contracts.budgets import JobBudget, Scope
 from qurable.contracts.errors import ErrorDocument
 from qurable.contracts.jobs import MAX_SEED, EstimateJob
 from qurable.contracts.observables import Observable, Observables, PauliTerm
 from qurable.contracts.precise import (
     MOST_ROUNDS,
     Group,
+    LostRound,
     Moments,
     Precise,
     PreciseCall,
@@ -40,6 +41,7 @@ from qurable.errors import BudgetExceeded, InternalError, StageForgotten
 from qurable.names import Activity
 from store import jobs
 from store.database import Database
+from store.limits import QPU_SECONDS
 from store.shelf import StoreShelf
 
 _LIMITS = Limits(memory_bytes=2048 * MIB, wall_seconds=120.0)
@@ -99,10 +101,10 @@ class PreciseRounds:
             StageForgotten: The store has no report of a round that has ended.
         """
         asked, state = call.precise, call.state or await self._begun(call.precise)
-        if call.step is not None and call.ended:
+        if call.step is not None and call.refusal is None:
             state = await self._taken_in(asked, state, call.step, call.ended)
-        elif call.step is not None:
-            state = state.model_copy(update={"refused": state.refused + 1})
+        elif call.refusal is not None:
+            state = await self._lost(asked, state, call.ended, call.refusal.message)
         return decided(asked, state, call.refusal)
 
     async def _begun(self, asked: Precise) -> PreciseState:
@@ -182,6 +184,23 @@ class PreciseRounds:
             }
         )
 
+    async def _lost(self, asked: Precise, state: PreciseState, job_id: str, because: str) -> PreciseState:
+        """A round without an answer: one that is to be planned smaller, and what it cost where something was sent."""
+        update: dict[str, Any] = {"refused": state.refused + 1}
+        report = await self._database.read(jobs.find_report, job_id)
+        if report is not None and any(record.attempts for record in report.provider_jobs):
+            bill = await self._bill(asked, report)
+            lost = LostRound(
+                job_id=job_id,
+                because=because,
+                price=bill.price,
+                qpu_seconds=bill.qpu_seconds,
+                most_price=bill.most_price,
+                most_qpu_seconds=bill.most_qpu_seconds,
+            )
+            update |= {"lost": (*state.lost, lost), "currency": report.currency or state.currency}
+        return state.model_copy(update=update)
+
 
 def _bill_of(connection: Connection, report: JobReport) -> RoundBill:
     """What a round's jobs at the provider cost, as far as the provider has said."""
@@ -193,7 +212,8 @@ def _bill_of(connection: Connection, report: JobReport) -> RoundBill:
     if not pending:
         return RoundBill(price, qpu_seconds, price, qpu_seconds, final=True)
     more = sum(max(float(record.reserved or 0) - (record.qpu_seconds or 0.0), 0.0) for record in pending)
-    per_second = {rung.target.name: rung.target.price_per_second for rung in report.route.rungs}
+    rungs = report.route.rungs if report.route else ()
+    per_second = {rung.target.name: rung.target.price_per_second for rung in rungs}
     prices = [per_second.get(record.backend) for record in sent]
     most = None
     if None not in prices and all(record.reserved is not None for record in pending):
@@ -228,7 +248,7 @@ def decided(asked: Precise, state: PreciseState, refusal: ErrorDocument | None) 
     if len(state.rounds) >= MOST_ROUNDS:
         return _ended(asked, state, PreciseEnd.ROUNDS, f"there were {MOST_ROUNDS}")
     money, seconds = _left(asked, state)
-    too_dear = PreciseEnd.PRICE if asked.max_price is not None else PreciseEnd.QPU_SECONDS
+    too_dear = _passed(asked, money, refusal)
     if min(money, seconds) <= 0 or (refused and state.refused > _HALVINGS):
         return _ended(asked, state, too_dear, why)
     had = sum(group.shots for group in state.moments)
@@ -249,15 +269,24 @@ def decided(asked: Precise, state: PreciseState, refusal: ErrorDocument | None) 
     return PreciseStep(state=state, job=job, shots=runs.shots, copies=runs.copies)
 
 
+def _passed(asked: Precise, money: float, refusal: ErrorDocument | None) -> PreciseEnd:
+    """The limit that a round would pass: the one that refused the last, or that nothing is left of."""
+    if refusal is None:
+        return PreciseEnd.PRICE if money <= 0 else PreciseEnd.QPU_SECONDS
+    if refusal.details.get("scope", Scope.JOB) != Scope.JOB:
+        return PreciseEnd.BUDGET
+    in_money = refusal.details.get("unit", "") not in ("", QPU_SECONDS)
+    return PreciseEnd.PRICE if in_money or asked.max_qpu_seconds is None else PreciseEnd.QPU_SECONDS
+
+
 def _left(asked: Precise, state: PreciseState) -> tuple[float, float]:
     """Money and QPU seconds that are left; none where it is not known what a round cost."""
     money = math.inf if asked.max_price is None else asked.max_price
     seconds = math.inf if asked.max_qpu_seconds is None else asked.max_qpu_seconds
-    for done in state.rounds:
-        if done.paid:
-            unknown = done.most_price is None and asked.max_price is not None
-            money -= math.inf if unknown else done.most_price or 0.0
-            seconds -= done.most_qpu_seconds
+    for done in state.costly:
+        unknown = done.most_price is None and asked.max_price is not None
+        money -= math.inf if unknown else done.most_price or 0.0
+        seconds -= done.most_qpu_seconds
     return money, seconds
 
 
@@ -302,8 +331,7 @@ def _ended(asked: Precise, state: PreciseState, why: PreciseEnd, reason: str) ->
             f"not even a first round of {asked.pilot_shots:,} shots for each of {len(state.groups)} groups is within the limits: "
             f"{reason or why}; allow more, or take fewer pilot_shots"
         )
-    paid = [done for done in state.rounds if done.paid]
-    known = [done.price for done in paid if done.price is not None]
+    known = [done.price for done in state.costly if done.price is not None]
     shots = sum(group.shots for group in state.moments)
     because = (
         f"{why} after {len(state.rounds)} rounds and {shots:,} shots: the standard error is {error:.3g}, asked was "
@@ -319,13 +347,15 @@ def _ended(asked: Precise, state: PreciseState, why: PreciseEnd, reason: str) ->
         ended=why,
         because=because,
         rounds=state.rounds,
+        lost=state.lost,
         groups=tuple(
             (group.observable, moments.shots)
             for group, moments in zip(state.groups, state.moments, strict=True)
         ),
         shots=shots,
-        price=sum(known) if known and len(known) == len(paid) else None,
+        price=sum(known) if known and len(known) == len(state.costly) else None,
         currency=state.currency,
-        qpu_seconds=sum(done.qpu_seconds for done in state.rounds),
+        qpu_seconds=sum(done.qpu_seconds for done in state.rounds)
+        + sum(lost.qpu_seconds for lost in state.lost),
     )
     return PreciseStep(state=state, report=report)

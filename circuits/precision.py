@@ -25,8 +25,14 @@ LEAST_ROUND = 100
 """Shots of a group in a round, at least."""
 
 _RUN_SHOTS = 250
+_MOST_RUN_SHOTS = 100_000
+"""What any place runs at once; a job's own limit is higher."""
+
 _RUNS = 64
 """Of a round, about, or four of each group where that is more; each has enough shots for a variance of its own."""
+
+_MOST_ROUND = 1024 * _MOST_RUN_SHOTS
+"""Shots of a round, so that its runs are a thousand or so."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +94,11 @@ def next_round(
         missing = [max(0.0, wanted - group.shots) for wanted, group in zip(due, moments, strict=True)]
         if not any(missing):  # some groups have more than their part: the others make up for it
             missing = [wanted * 0.1 for wanted in due]
-        scale = min(1.0, _GROWTH * had / sum(missing), left / sum(missing)) if sum(missing) else 0.0
+        most = min(_GROWTH * had, left, _MOST_ROUND)
     else:
-        missing, scale = [float(pilot)] * len(moments), min(1.0, left / (pilot * len(moments)))
+        missing = [float(pilot)] * len(moments)
+        most = min(left, _MOST_ROUND)
+    scale = min(1.0, most / sum(missing)) if sum(missing) else 0.0
     wanted = [scale * shots / 2**halved for shots in missing]
     if max(wanted, default=0.0) < LEAST_ROUND and (halved or scale < 1):
         return None
@@ -100,10 +108,8 @@ def next_round(
 
 def _in_runs(wanted: Sequence[float], left: int) -> Runs | None:
     total = sum(wanted)
-    each = max(
-        _RUN_SHOTS if max(wanted) >= _RUN_SHOTS else LEAST_ROUND,
-        math.ceil(total / max(_RUNS, 4 * len(wanted))),
-    )
+    least = _RUN_SHOTS if max(wanted) >= _RUN_SHOTS else LEAST_ROUND
+    each = min(max(least, math.ceil(total / max(_RUNS, 4 * len(wanted)))), _MOST_RUN_SHOTS)
     copies = [math.floor(shots / each + 0.5) for shots in wanted]
     if not any(copies):
         copies[max(range(len(wanted)), key=lambda at: wanted[at])] = 1

@@ -16,7 +16,7 @@ from store.spending import Taken, concerned, money_taken, seconds_taken
 _ROUNDING = 1e-6
 """QPU seconds or units of money by which sums of floats may be off."""
 
-_SECONDS = "QPU seconds"
+QPU_SECONDS = "QPU seconds"
 
 
 def check_room(
@@ -36,7 +36,7 @@ def check_room(
         subject = subjects[budget.scope]
         among = concerned(budget.scope, subject, month if budget.period is Period.MONTH else "")
         if budget.qpu_seconds is not None:
-            limit = _Limit(budget, subject, budget.qpu_seconds, _SECONDS)
+            limit = _Limit(budget, subject, budget.qpu_seconds, QPU_SECONDS)
             limit.check(_seconds(parts), seconds_taken(connection, among))
         if budget.money is not None:
             limit = _Limit(budget, subject, budget.money, budget.currency)
@@ -58,7 +58,7 @@ def _check_own(connection: Connection, key: SubmissionKey, payer: Payer, parts: 
     there = [*everywhere, reservations.c.backend == key.backend]
     for own, among, approved in ((payer.budget, everywhere, False), (payer.approved, there, True)):
         if own.qpu_seconds is not None:
-            limit = _Limit(None, key.job_id, own.qpu_seconds, _SECONDS, approved)
+            limit = _Limit(None, key.job_id, own.qpu_seconds, QPU_SECONDS, approved)
             limit.check(_seconds(parts), seconds_taken(connection, among))
         if own.price is not None:
             currency = own.currency or paid_in
@@ -137,7 +137,7 @@ class _Limit:
 
     @property
     def _other(self) -> str:
-        if self.unit == _SECONDS:
+        if self.unit == QPU_SECONDS:
             return "a dedicated session costs for as long as it is active, use ibm.mode batch or job, or another backend"
         return (
             "give the account a price_per_second in that currency; a dedicated session costs for as long as it is active, "
@@ -149,7 +149,7 @@ class _Limit:
         if self.approved:
             return "ask for less, or send the job under a new key and have it approved with a higher cap"
         if self.budget is None:
-            field = "qpu_seconds" if self.unit == _SECONDS else "price"
+            field = "qpu_seconds" if self.unit == QPU_SECONDS else "price"
             return f"ask for less, or allow more with budget.{field}"
         return self.budget.of(self.subject).way_out
 

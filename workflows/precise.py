@@ -57,7 +57,7 @@ class PreciseEstimate:
                     precise=self._asked,
                     state=step.state,
                     step=step.model_copy(update={"job": None}),
-                    ended="" if refusal else step.job.job_id,
+                    ended=step.job.job_id,
                     refusal=refusal,
                 )
             )
@@ -67,8 +67,8 @@ class PreciseEstimate:
     async def _round(self, job: EstimateJob, *, may_fail: bool) -> ErrorDocument | None:
         """Run a round to its end, or join it where an earlier run has left it; why it has no answer, if it has none.
 
-        One that no budget let pass has cost nothing, and may be planned smaller. Where there were rounds before, what they
-        brought is worth having without this one.
+        One that no budget let pass may be planned smaller. Where there were rounds before, what they brought is worth having
+        without this one.
         """
         part_of = f"a round of {self._asked.id}"
         error = await heed_cancellation(asyncio.create_task(ChildJob.of(job, part_of).run()))

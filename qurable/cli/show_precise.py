@@ -85,6 +85,8 @@ def report(found: PreciseReport, *, json: bool) -> None:
             str(done.number), done.job_id, f"{sum(done.shots):,}", f"{done.standard_error:.4g}", bar, price
         )
     print_table(table)
+    for lost in found.lost:
+        out.print(f"lost     {lost.job_id}, {lost.qpu_seconds:.1f} QPU seconds: {lost.because}")
     if found.price is not None:
         out.print(f"price    {found.price:.2f} {found.currency}, {found.qpu_seconds:.1f} QPU seconds")
     out.print(f"report   {found.id}")

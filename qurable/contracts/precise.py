@@ -53,6 +53,11 @@ class Precise(Contract):
             or self.job.hooks.after
         ):
             raise ValueError("rounds take no seeds, mitigation.zne or hooks of their own: leave these out")
+        if self.job.fallback.least_shots is not None or self.job.fallback.coarsest_precision is not None:
+            raise ValueError(
+                "each round's shots are planned, and a round that is too dear is planned anew: leave fallback.least_shots and "
+                "fallback.coarsest_precision out"
+            )
         if self.currency and self.max_price is None:
             raise ValueError("a currency alone limits nothing: name a max_price")
         return self
@@ -75,6 +80,7 @@ class PreciseEnd(StrEnum):
     PRECISION = "precision reached"
     PRICE = "the price limit would be passed"
     QPU_SECONDS = "the limit of QPU seconds would be passed"
+    BUDGET = "a budget of the user or project would be passed"
     SHOTS = "the limit of shots would be passed"
     ROUNDS = "there were as many rounds as there may be"
     FAILED = "a round failed"
@@ -139,6 +145,26 @@ class Round(Contract):
     most_qpu_seconds: float = 0.0
 
 
+class LostRound(Contract):
+    """One job that cost something and brought no values.
+
+    Attributes:
+        job_id: Whose report has the rest.
+        because: Why it has none.
+        price: Of it, None where nobody said.
+        qpu_seconds: Of it.
+        most_price: As `price`; where the provider had not said its last word, what it can be at most.
+        most_qpu_seconds: As `qpu_seconds`, likewise.
+    """
+
+    job_id: str
+    because: str
+    price: float | None = None
+    qpu_seconds: float = 0.0
+    most_price: float | None = None
+    most_qpu_seconds: float = 0.0
+
+
 class PreciseState(Contract):
     """Where it stands; carried from stage to stage.
 
@@ -150,6 +176,7 @@ class PreciseState(Contract):
         rounds: That have ended.
         copies: Runs that were made in all, which number the seeds.
         refused: Rounds in a row that no budget let pass, each half as large as the one before.
+        lost: Jobs that cost something all the same.
         currency: Of the prices.
     """
 
@@ -160,7 +187,13 @@ class PreciseState(Contract):
     rounds: tuple[Round, ...] = ()
     copies: int = 0
     refused: int = 0
+    lost: tuple[LostRound, ...] = ()
     currency: str = ""
+
+    @property
+    def costly(self) -> tuple[Round | LostRound, ...]:
+        """What was paid for."""
+        return (*(done for done in self.rounds if done.paid), *self.lost)
 
 
 class PreciseReport(Contract):
@@ -176,11 +209,12 @@ class PreciseReport(Contract):
         ended: Why there is no further round.
         because: In one sentence.
         rounds: In order.
+        lost: Jobs that cost something and brought no values.
         groups: Each with its shots over all rounds.
         shots: Of all groups and rounds.
-        price: Of all rounds, None where one is not known or nobody pays.
+        price: Of all rounds and of what was lost, None where one is not known or nobody pays.
         currency: Of the price.
-        qpu_seconds: Of all rounds.
+        qpu_seconds: Of all rounds and of what was lost.
         basis: Of the standard error.
     """
 
@@ -194,6 +228,7 @@ class PreciseReport(Contract):
     ended: PreciseEnd
     because: str
     rounds: tuple[Round, ...] = ()
+    lost: tuple[LostRound, ...] = ()
     groups: tuple[tuple[Observable, int], ...] = ()
     shots: int = 0
     price: float | None = None
@@ -230,8 +265,8 @@ class PreciseCall(Contract):
         precise: As asked for.
         state: So far; None at the beginning.
         step: The round that was meant last; None at the beginning.
-        ended: The id of its job, empty where it had no answer.
-        refusal: Why it had none.
+        ended: The id of its job; empty at the beginning.
+        refusal: Why that had no answer; None where it has one.
     """
 
     precise: Precise

@@ -6,7 +6,7 @@ import pytest
 
 from activities.precise import decided
 from qurable.contracts.observables import Observable
-from qurable.contracts.precise import Group, Moments, PreciseEnd, PreciseState, Round
+from qurable.contracts.precise import Group, LostRound, Moments, PreciseEnd, PreciseState, Round
 from qurable.errors import BudgetExceeded, TargetUnavailable
 from qurable.precise import as_precise
 from tests.circuits_at_hand import BELL
@@ -100,3 +100,42 @@ def test_a_price_that_nobody_knows_ends_it() -> None:
     assert step.report is not None
     assert step.report.ended is PreciseEnd.PRICE
     assert step.report.price is None
+
+
+def test_what_a_round_without_an_answer_cost_is_gone_too() -> None:
+    """Otherwise the round that is planned smaller would have all of it once more."""
+    lost = LostRound(job_id="job-1", because="gone", qpu_seconds=15.0, most_qpu_seconds=20.0)
+    state = _after(10.0, refused=1).model_copy(update={"lost": (lost,)})
+
+    smaller, failed = decided(_ASKED, state, _TOO_DEAR), decided(_ASKED, state, TargetUnavailable("g").document())
+
+    assert smaller.job is not None
+    assert smaller.job.budget.qpu_seconds == pytest.approx(30.0)
+    assert failed.report is not None
+    assert (failed.report.qpu_seconds, failed.report.lost) == (25.0, (lost,))
+
+
+@pytest.mark.parametrize(
+    ("limits", "seconds", "details", "ended"),
+    [
+        ({"max_price": 20, "max_qpu_seconds": 60}, 60.0, None, PreciseEnd.QPU_SECONDS),
+        ({"max_price": 20, "max_qpu_seconds": 60}, 50.0, {"unit": "QPU seconds"}, PreciseEnd.QPU_SECONDS),
+        ({"max_price": 20, "max_qpu_seconds": 60}, 50.0, {"unit": "USD"}, PreciseEnd.PRICE),
+        ({}, 50.0, {"unit": "QPU seconds", "scope": "project"}, PreciseEnd.BUDGET),
+    ],
+)
+def test_the_limit_that_ended_it_is_named(
+    limits: dict[str, float], seconds: float, details: dict[str, str] | None, ended: PreciseEnd
+) -> None:
+    """Of two limits, and of budgets that are not its own, the one that would be passed."""
+    asked = as_precise(BELL, "ZZ", precision=0.001, key="k", **limits)
+    state = _after(seconds, refused=7 if details else 0)
+    cheap = state.model_copy(
+        update={"rounds": tuple(done.model_copy(update={"most_price": 1.0}) for done in state.rounds)}
+    )
+    refusal = None if details is None else BudgetExceeded("too dear", **details).document()
+
+    step = decided(asked, cheap, refusal)
+
+    assert step.report is not None
+    assert step.report.ended is ended

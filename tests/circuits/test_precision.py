@@ -86,6 +86,19 @@ def test_many_groups_each_get_a_pilot() -> None:
     assert set(runs.shots) == {1_000}
 
 
+def test_no_run_is_larger_than_a_place_takes() -> None:
+    """A large round has more runs instead, and one that would have too many is followed by another."""
+    large, huge = (
+        next_round([Moments(shots=shots, mean=0.0, square=1.0)], 1e-6, 1_000, 0, 10**12)
+        for shots in (10**7, 10**10)
+    )
+
+    assert large is not None
+    assert huge is not None
+    assert (large.each, sum(large.shots)) == (100_000, 4 * 10**7)
+    assert (huge.each, sum(huge.copies)) == (100_000, 1024)
+
+
 def test_an_observable_is_divided_into_what_is_measured_together() -> None:
     """The identity costs no shots, and what cancels none either."""
     observable = Observable.model_validate(

@@ -109,6 +109,31 @@ async def test_no_more_is_spent_than_is_allowed_and_nothing_twice(paid: Paid) ->
 
 
 @pytest.mark.long
+async def test_a_round_that_is_paid_for_and_brings_nothing_is_counted(paid: Paid) -> None:
+    """The provider ends the second one at its limit of QPU time: nobody has its values, and all have its bill."""
+    await paid.control.settings(hold=True)
+    started = await paid.service.qurable.start_precise(
+        _CIRCUIT,
+        _OBSERVABLE,
+        precision=0.001,
+        max_qpu_seconds=60,
+        backend=DEVICE,
+        ibm={"resilience_level": 0, "preflight": "off"},
+    )
+    await paid.until_taken(1)
+    await paid.control.settings(run_factor=1000, hold=False)  # of the jobs that are accepted from now on
+    report = await started.report()
+    taken = await paid.taken()
+
+    assert (report.ended, len(report.rounds), len(report.lost)) == (PreciseEnd.FAILED, 1, 1)
+    assert [job["status"] for job in taken] == ["Completed", "Cancelled"]
+    assert report.lost[0].qpu_seconds == pytest.approx(taken[1]["billed_seconds"], abs=0.01)
+    assert report.lost[0].qpu_seconds > 1
+    assert report.qpu_seconds == pytest.approx(sum(job["billed_seconds"] for job in taken), abs=0.01)
+    assert report.shots == sum(report.rounds[0].shots)
+
+
+@pytest.mark.long
 async def test_no_more_money_is_spent_than_is_allowed(
     paid_stack: PaidStack, emulated_ibm: EmulatorProcess, tmp_path: Path
 ) -> None:
