@@ -111,7 +111,10 @@ def curve(log: Sequence[Block], sense: Sense, start: int, points: int) -> tuple[
 def _curve(log: Sequence[Block], sense: Sense) -> Iterator[CurvePoint]:
     choose = max if sense is Sense.MAXIMIZE else min
     best_yet: float | None = None
+    place: tuple[str, bool] | None = None
     for block in log:
+        if place != _place(block):
+            best_yet, place = None, _place(block)
         values, at = array("d", block.values), 0
         for iteration, size in enumerate(block.sizes, start=block.first):
             value = choose(values[at : at + size])

@@ -322,7 +322,7 @@ class Variational:
             self._because = self._because if steering.pause else ""
         if steering.backend is not None:
             self._backend = steering.backend
-            if self._because:
+            if self._because and steering.pause is None:
                 self._paused, self._because = False, ""
         if steering.shots is not None:
             self._shots = steering.shots

@@ -290,7 +290,7 @@ class CurvePoint(Contract):
     Attributes:
         iteration: Counted from 0.
         value: The best of that iteration.
-        best: The best so far.
+        best: The best so far at the place of that iteration.
     """
 
     iteration: int

@@ -107,7 +107,10 @@ def test_what_a_round_without_an_answer_cost_is_gone_too() -> None:
     lost = LostRound(job_id="job-1", because="gone", qpu_seconds=15.0, most_qpu_seconds=20.0)
     state = _after(10.0, refused=1).model_copy(update={"lost": (lost,)})
 
-    smaller, failed = decided(_ASKED, state, _TOO_DEAR), decided(_ASKED, state, TargetUnavailable("g").document())
+    smaller, failed = (
+        decided(_ASKED, state, _TOO_DEAR),
+        decided(_ASKED, state, TargetUnavailable("g").document()),
+    )
 
     assert smaller.job is not None
     assert smaller.job.budget.qpu_seconds == pytest.approx(30.0)

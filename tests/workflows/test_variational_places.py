@@ -87,6 +87,7 @@ async def test_a_loop_explores_on_aer_and_finishes_on_a_device_with_more_shots(s
     assert {(entry.backend, entry.shots) for entry in log} == {("aer", None), (DEVICE, 200)}
     assert report.best is not None
     assert report.best.iteration >= 4
+    assert report.curve[-1].best == report.best.value
     assert [job.purpose for job in report.jobs] == ["iteration", "iteration", "answer", "value"]
     assert report.answer is not None
     assert report.answer.assignment is not None
@@ -131,11 +132,14 @@ async def test_a_loop_whose_job_fails_is_paused_with_the_reason_and_goes_on_wher
         "it is paused again",
         lambda status: status.state is LoopState.PAUSED and status.message != paused.message,
     )
-    await loop.steer(Steering(backend=DEVICE))
+    await loop.steer(Steering(backend=DEVICE, pause=True))
+    waiting = await loop.status()
+    await loop.resume()
     async with asyncio.timeout(_SECONDS):
         report = await loop.report()
         log = [entry async for entry in loop.evaluations()]
 
+    assert waiting.state is LoopState.PAUSED  # it was told to, there
     assert "fake_nowhere" in paused.message
     assert "fake_nowhere" in again.message
     assert report.stopped_by is StopReason.EVALUATIONS
