@@ -25,6 +25,7 @@ class Bill:
     Attributes:
         records: One per part that was meant.
         incidents: Jobs nobody wanted.
+        unwanted: What those were charged that have a price.
         shares: Its parts of provider jobs that others paid for, too.
         shared: Those provider jobs.
         members: Jobs that share its own.
@@ -32,14 +33,16 @@ class Bill:
 
     records: Sequence[ProviderRecord] = ()
     incidents: Sequence[Incident] = ()
+    unwanted: Sequence[float] = ()
     shares: Sequence[Share] = ()
     shared: Sequence[ProviderRecord] = ()
     members: Sequence[str] = ()
 
     def fields(self) -> dict[str, Any]:
         """The report's fields."""
-        prices = [record.price for record in self.records if record.attempts]
+        prices = [record.price for record in self.records if record.attempts or record.id]
         prices += [share.price for share in self.shares]
+        prices += self.unwanted
         currencies = [record.currency for record in self.records]
         currencies += [share.currency for share in self.shares]
         known = [price for price in prices if price is not None]
@@ -60,9 +63,11 @@ def bill_of(connection: Connection, job_id: str, route: Route | None) -> Bill:
     """What the store knows of a job's provider jobs."""
     targets = {rung.name: rung.target for rung in route.rungs} if route else {}
     shares = groups.shares_of(connection, job_id)
+    found = incidents.of_job(connection, job_id)
     return Bill(
         [_record(part, targets) for part in provider_jobs.of_job(connection, job_id)],
-        incidents.of_job(connection, job_id),
+        found,
+        [price for incident in found if (price := _charged(incident, targets)) is not None],
         shares,
         [
             _record(part, targets)
@@ -186,6 +191,13 @@ def _share(parts: Sequence[ProviderJob], pubs: range) -> Seconds:
             low += part.estimate.low * mine / bindings
             high += part.estimate.high * mine / bindings
     return Seconds(low=low, high=high)
+
+
+def _charged(incident: Incident, targets: Mapping[str, TargetSnapshot]) -> float | None:
+    target = targets.get(incident.backend)
+    if target is None or target.price_per_second is None or incident.billed_seconds is None:
+        return None
+    return target.price_per_second * incident.billed_seconds
 
 
 def _record(part: ProviderJob, targets: Mapping[str, TargetSnapshot]) -> ProviderRecord:

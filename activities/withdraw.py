@@ -7,9 +7,9 @@ from temporalio import activity
 from activities.boundary import KeepAsking, speaks_temporal
 from activities.checkpoint import Checkpoints
 from backends.registry import Registry
-from qurable.backend import PaidBackend
+from qurable.backend import PaidBackend, StillWaiting
 from qurable.contracts.stages import StageCall, Withdrawn
-from qurable.errors import AccountRefused, TargetUnavailable
+from qurable.errors import AccountRefused, HybridError, TargetUnavailable
 from qurable.names import Activity
 from store import submissions
 
@@ -40,18 +40,28 @@ class Withdraw:
             KeepAsking: The provider does not answer; what is paid for is not left alone, unless the account is refused
                 for good, when the reconciler goes on.
         """
-        withdrawn, left = [], 0
+        found, left = [], 0
+        unconfirmed: list[Exception] = []
         for key in await self._checkpoints.database.read(submissions.of_job, call.job_id, call.backend):
             backend = self._registry.get(key.backend)
             try:
-                withdrawn.append(await backend.cancel(key))
+                withdrawn = await backend.cancel(key)
             except TargetUnavailable as failure:
                 if not (isinstance(backend, PaidBackend) and _is_refused_for_good(failure)):
-                    raise KeepAsking(failure, _AGAIN) from None
+                    unconfirmed.append(KeepAsking(failure, _AGAIN))
+                    continue
                 left += 1
                 activity.logger.warning("%s is left to the reconciler: %s", key.tag, failure)
+            except (StillWaiting, HybridError) as failure:  # the others are cancelled all the same
+                unconfirmed.append(failure)
+                continue
+            else:
+                if key.ordinal == call.ordinal:
+                    found.append(withdrawn)
             await self._checkpoints.database.write(submissions.withdraw, key)
-        return Withdrawn(found=tuple(withdrawn), left=left)
+        if unconfirmed:
+            raise unconfirmed[0]
+        return Withdrawn(found=tuple(found), left=left)
 
 
 def _is_refused_for_good(failure: TargetUnavailable) -> bool:

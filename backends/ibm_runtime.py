@@ -37,6 +37,7 @@ from qurable.contracts.targets import AnswerKind, TargetDocument, TargetSnapshot
 from qurable.errors import (
     BackendNotInstalled,
     BudgetExceeded,
+    HybridError,
     SessionClosed,
     StateUnknown,
     TargetUnavailable,
@@ -354,21 +355,38 @@ class IbmBackend:
         """
         await self._ledger.withdraw(key)
         self._provider.failpoint("ibm:withdrawn")
+        finals: list[ProviderFacts] = []
+        unconfirmed: list[StillWaiting | HybridError] = []
+        for row in await self._ledger.parts(key):  # each of them: what waits behind one may start, and cost
+            try:
+                await self._adopt_what_was_sent(row)
+            except HybridError as failure:
+                unconfirmed.append(failure)
         for row in await self._ledger.parts(key):
-            await self._adopt_what_was_sent(row)
-        finals = []
-        for row in await self._ledger.parts(key):
-            if not row.id:
-                self._let_it_show_up(row)
-                continue
-            facts = await self._line.cancel(row.id)
-            await self._ledger.observe(row.tag, facts)
-            if facts.phase not in FINAL:
-                raise StillWaiting(
-                    f"{self.name!r} has not confirmed that job {row.id} is cancelled", again_in=_LOOK_AGAIN
-                )
-            finals.append(facts)
+            try:
+                finals += await self._cancelled(row)
+            except (StillWaiting, HybridError) as failure:
+                unconfirmed.append(failure)
+        if unconfirmed:
+            raise unconfirmed[0]
         return withdrawal_of(finals)
+
+    async def _cancelled(self, row: ProviderJob) -> list[ProviderFacts]:
+        """How the job of a part has ended; none where it has none.
+
+        Raises:
+            StillWaiting: It may show up yet, or the provider has not confirmed its end.
+        """
+        if not row.id:
+            self._let_it_show_up(row)
+            return []
+        facts = await self._line.cancel(row.id)
+        await self._ledger.observe(row.tag, facts)
+        if facts.phase not in FINAL:
+            raise StillWaiting(
+                f"{self.name!r} has not confirmed that job {row.id} is cancelled", again_in=_LOOK_AGAIN
+            )
+        return [facts]
 
     async def _adopt_what_was_sent(self, row: ProviderJob) -> None:
         """Give a part its job, should the provider have one.

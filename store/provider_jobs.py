@@ -210,6 +210,9 @@ def observe(connection: Connection, tag: str, facts: ProviderFacts) -> None:
     if row is None or row.provider_id != facts.id:
         return
     known = None if row.facts is None else ProviderFacts.read(row.facts)
+    if known is not None and known.phase in ENDED and facts.phase is Phase.LOST:
+        # A provider that has forgotten a job which had ended says no more of its bill: what it said stands, and holds nothing.
+        facts = known.model_copy(update={"usage_complete": True})
     if known is not None and _outdated(facts, known):
         return
     connection.execute(_change(tag).values(facts=facts.model_dump_json()))

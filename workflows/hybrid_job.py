@@ -361,8 +361,17 @@ class HybridJob:
             workflow.logger.warning("%s ended before it could be withdrawn: %s", target.name, failure)
         finally:
             if tries.session and workflow.in_workflow():
-                await self._to_its_end(stages.close_session(call("close_session"), target, self._pace))
+                await self._close_session(call("close_session"), target)
         return submitted
+
+    async def _close_session(self, call: StageCall, target: TargetSnapshot) -> None:
+        """Close the job's own session; where that fails it is the reconciler's, and an answer that is there is not given up."""
+        try:
+            await self._to_its_end(stages.close_session(call, target, self._pace))
+        except ActivityError as failure:
+            if is_cancelled_exception(failure):
+                raise
+            workflow.logger.warning("session %r is left to the reconciler: %s", call.session, failure.cause)
 
     async def _with_others(self, target: TargetSnapshot, tries: Tries) -> Submitted | None:
         """What answered in a provider job that others share; None where the job goes alone, as whatever is tried again does."""
@@ -390,14 +399,15 @@ class HybridJob:
         return Submitted(job=end.job, small=False)
 
     async def _withdraw(self, call: StageCall, target: TargetSnapshot) -> Withdrawn:
-        """Take back what was started; with other rungs below, what cannot be in a while is the reconciler's."""
+        """Take back what was started; what cannot be, with other rungs below within a while, is the reconciler's."""
         within = self._deadline.to_withdraw(self._below)
         try:
             return await self._to_its_end(stages.withdraw(call, target, self._pace, within))
         except ActivityError as failure:
-            if within is None or is_cancelled_exception(failure):
+            if is_cancelled_exception(failure) or is_forgotten(failure):
                 raise
             workflow.logger.warning("%s is left to the reconciler: %s", target.name, failure.cause)
+            self._kept = f"; what it has on {target.name!r} is left to the reconciler to cancel"
             return Withdrawn(left=1)
 
     async def _submit(self, call: StageCall, target: TargetSnapshot) -> Submitted:

@@ -1,7 +1,7 @@
 """What IBM's devices are reached with, and how this house deals with the provider."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -13,6 +13,7 @@ from isolation.pool import ChildPool, Nursery
 from qurable.backend import Shelf
 from qurable.contracts.executions import ProviderFacts
 from qurable.contracts.ibm import Generation
+from qurable.errors import ChildCrashed, OutOfTime, TargetUnavailable
 from qurable.ledger import Ledger, Sending
 
 _TASKS = "backends.ibm.tasks"
@@ -20,6 +21,8 @@ _ASK_LIMITS = Limits(memory_bytes=2048 * MIB, wall_seconds=60.0)
 _SEND_LIMITS = Limits(memory_bytes=4096 * MIB, wall_seconds=100.0)
 _FETCH_LIMITS = Limits(memory_bytes=4096 * MIB, wall_seconds=300.0)
 _FOUND_AT_MOST = 20
+_LOOKED_AT_ONCE = 10
+"""Jobs that one question is about: each takes two requests, and all of them are to be answered within its limit."""
 
 _MODULES = ("qiskit_ibm_runtime",)
 _VARIABLES = ("QISKIT_IBM_", "QISKIT_FUNCTIONS_", "IAM_URL", "HOME", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_",
@@ -118,6 +121,23 @@ async def connected_provider(
         )
 
 
+@contextlib.contextmanager
+def _says_nothing_of_the_job() -> Iterator[None]:
+    """A question whose child was too slow, or died, is one that the provider has not answered.
+
+    The classes of a child's end mean a job that ran too long, or a circuit that kills its simulator, wherever they reach a job.
+
+    Raises:
+        TargetUnavailable: In their place.
+    """
+    try:
+        yield
+    except (OutOfTime, ChildCrashed) as failure:
+        if isinstance(failure, OutOfTime) and "limit_seconds" not in failure.details:
+            raise  # what the provider says of a job
+        raise TargetUnavailable(f"IBM's service gave no answer: {failure.message}") from failure
+
+
 class Line:
     """The line to the provider with one account: each question runs in a child that may be killed.
 
@@ -147,9 +167,10 @@ class Line:
             TargetUnavailable: The provider does not answer, or refuses the account.
         """
         document = {"account": self.account.model_dump(), **payload}
-        return await self._provider.asking.call(
-            f"{_TASKS}:{task}", document, _ASK_LIMITS, what=f"asking IBM ({task})"
-        )
+        with _says_nothing_of_the_job():
+            return await self._provider.asking.call(
+                f"{_TASKS}:{task}", document, _ASK_LIMITS, what=f"asking IBM ({task})"
+            )
 
     async def find(self, tag: str, limit: int = _FOUND_AT_MOST, **choice: bool) -> list[ProviderFacts]:
         """Jobs that have a tag, oldest first; `newest` has the newest first, `pending` those that have not ended."""
@@ -158,7 +179,10 @@ class Line:
 
     async def look(self, ids: Iterable[str]) -> list[ProviderFacts]:
         """What the provider says of jobs, in order."""
-        return [ProviderFacts.read(entry) for entry in await self.ask("look", ids=list(ids))]
+        wanted, found = list(ids), []
+        for first in range(0, len(wanted), _LOOKED_AT_ONCE):
+            found += await self.ask("look", ids=wanted[first : first + _LOOKED_AT_ONCE])
+        return [ProviderFacts.read(entry) for entry in found]
 
     async def cancel(self, id: str) -> ProviderFacts:  # noqa: A002  the provider's word
         """Cancel a job, and say where it stands when it is asked for again."""
@@ -187,11 +211,13 @@ class Line:
 
         Raises:
             ResultRefused: It is not a result of this job.
+            TargetUnavailable: The provider does not answer.
         """
         document = {"account": self.account.model_dump(), **payload}
-        await self._provider.asking.call(
-            f"{_TASKS}:fetch", document, _FETCH_LIMITS, keep, what="fetching from IBM"
-        )
+        with _says_nothing_of_the_job():
+            await self._provider.asking.call(
+                f"{_TASKS}:fetch", document, _FETCH_LIMITS, keep, what="fetching from IBM"
+            )
 
     async def sending(self) -> Sending:
         """The rules of sending with this account."""

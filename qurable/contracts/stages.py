@@ -162,11 +162,11 @@ class Session(Contract):
 
 
 class Withdrawn(Contract):
-    """What a withdrawal found, one entry per submission.
+    """What a withdrawal found; all else that the job had sent to the backend has ended, too.
 
     Attributes:
-        found: Those that the provider was asked about.
-        left: How many others it could not be asked about, since it refuses the account; the reconciler goes on with them.
+        found: The submission that was waited for; none where there was none.
+        left: How many the provider could not be asked about, since it refuses the account; the reconciler goes on with them.
     """
 
     found: tuple[Cancelled, ...] = ()
@@ -174,7 +174,7 @@ class Withdrawn(Contract):
 
     @property
     def all_done(self) -> bool:
-        """Whether everything had ended well before the withdrawal came."""
+        """Whether that had ended well before the withdrawal came, and nothing else can be alive."""
         return not self.left and bool(self.found) and all(entry.final is Phase.DONE for entry in self.found)
 
 

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, update
 
+from activities.bills import bill_of
 from qurable.contracts.executions import IncidentKind, Phase, Submission, SubmissionKey
+from qurable.contracts.routes import Route, Rung
 from qurable.testing.conformance import Conformance
 from qurable.testing.shelf import MemoryShelf
 from store import sessions, submissions
@@ -160,6 +162,21 @@ async def test_a_duplicate_that_shows_up_late_is_an_incident(house: House) -> No
     assert (incident.kind, incident.id, incident.tag) == (IncidentKind.DUPLICATE, "p1", KEY.tag)
     assert (incident.final, incident.billed_seconds, incident.usage_complete) == (Phase.DONE, 3.5, True)
     assert (await house.reconcile()).looked == 0
+
+
+async def test_a_duplicate_stands_in_the_price_as_in_the_seconds(house: House) -> None:
+    """It was charged like any other job."""
+    job = await house.sent()
+    house.provider.end(job.handle, Phase.DONE, 10.0)
+    house.provider.end(house.provider.post(KEY.tag), Phase.DONE, 5.0)
+    await house.reconcile()
+    target = (await house.qpu.target()).model_copy(update={"price_per_second": 1.6, "currency": "USD"})
+    route = Route(rungs=(Rung(target=target, because="it was asked for"),))
+
+    bill = (await house.database.read(bill_of, KEY.job_id, route)).fields()
+
+    assert (bill["qpu_seconds"], bill["currency"]) == (15.0, "USD")
+    assert bill["price"] == pytest.approx(24.0)
 
 
 async def test_a_duplicate_of_a_doubtful_submission_is_cancelled_while_the_job_lives(house: House) -> None:

@@ -314,6 +314,19 @@ async def test_what_is_known_of_a_job_only_grows(
     assert row.facts == (news if stands else known)
 
 
+async def test_a_job_that_had_ended_and_is_forgotten_holds_nothing(
+    ledger: StoreLedger, database: Database
+) -> None:
+    """No other bill will come: what was said of it stands, and is final."""
+    await _intend(ledger, _key())
+    await ledger.keep(_key().tag, "p1")
+    await ledger.observe(_key().tag, _facts("p1", Phase.DONE, seconds=1.0))
+    await ledger.observe(_key().tag, _facts("p1", Phase.LOST))
+    (row,) = await ledger.parts(_key())
+
+    assert row.facts == _facts("p1", Phase.DONE, seconds=1.0, complete=True)
+
+
 async def test_a_final_bill_stays_final(ledger: StoreLedger) -> None:
     """Metrics of an old job may fail to load; what was paid is known."""
     await _intend(ledger, _key())

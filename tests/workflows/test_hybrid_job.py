@@ -6,14 +6,21 @@ from datetime import timedelta
 import pytest
 from qiskit import QuantumCircuit
 
-from qurable.contracts.executions import Phase
+from qurable.contracts.executions import Cancelled, Phase, SubmissionKey
 from qurable.contracts.jobs import Limits, Method, Requirements, SimulatorOptions
 from qurable.contracts.reports import State
-from qurable.errors import JobCancelled, JobFailed, KeyReused, TargetUnavailable
+from qurable.errors import ExecutionFailed, JobCancelled, JobFailed, KeyReused, TargetUnavailable
 from qurable.requests import sample
 from tests.circuits_at_hand import BELL
 from tests.conftest import Service, Stack
 from tests.fakes.scripted import ScriptedBackend
+
+
+class Unhelpful(ScriptedBackend):
+    """A place that takes nothing back."""
+
+    async def cancel(self, key: SubmissionKey) -> Cancelled:
+        raise ExecutionFailed(f"{key.tag} is not taken back")
 
 
 async def test_a_bell_circuit_comes_back_as_a_report(service: Service) -> None:
@@ -129,6 +136,23 @@ async def test_a_cancelled_job_is_withdrawn_from_the_provider(stack: Stack) -> N
 
     assert status.state is State.CANCELLED
     assert qpu.cancelled == qpu.submitted
+
+
+async def test_a_cancelled_job_is_cancelled_though_nobody_takes_it_back(stack: Stack) -> None:
+    """It says that something may run yet; what became of the withdrawal is not what became of the job."""
+    qpu = Unhelpful("qpu", Phase.QUEUED)
+
+    async with stack(backends={"qpu": qpu}) as service:
+        job = await service.qurable.submit(BELL, shots=10, backend="qpu")
+        await asyncio.wait_for(qpu.queued.wait(), 30)
+        await job.cancel()
+        with pytest.raises(JobCancelled):
+            await asyncio.wait_for(job.result(), 30)
+        report = await service.qurable.read_report(job.id)
+
+    assert report.state is State.CANCELLED
+    assert report.error is not None
+    assert "what it has on 'qpu' is left to the reconciler" in report.error.message
 
 
 async def test_a_deadline_calls_the_job_off(stack: Stack) -> None:

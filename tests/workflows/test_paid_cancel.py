@@ -181,6 +181,30 @@ async def test_a_job_that_had_ended_before_its_cancellation_is_kept_and_said_so(
     assert (await paid.control.job(taken["id"]))["status"] == "Completed"
 
 
+async def test_an_answer_in_time_is_kept_though_an_earlier_job_was_lost(paid: Paid) -> None:
+    """The one that the provider lost can neither run nor cost any more; the one after it is paid for."""
+    await paid.control.settings(hold=True)
+    job = await paid.service.qurable.submit(bell())
+    (lost,) = await paid.until_taken()
+    await paid.until_ended(job, "await_start-0", "waiting")
+    await paid.control.set_job(lost["id"], vanish=True)
+    await paid.until_ended(job, "await_start-0.1", "waiting")
+    await paid.control.fault(_JOB, "hold")
+    await paid.control.until_held()
+    await paid.control.settings(hold=False)
+    taken = await paid.one()
+    await paid.until_status(taken["id"], "Completed")
+    await job.cancel()
+    await paid.control.release()
+    with pytest.raises(JobCancelled):
+        await asyncio.wait_for(job.result(), 60)
+
+    report = await paid.recorded(job)
+    assert report.error is not None
+    assert "its result is kept" in report.error.message
+    assert [record.state for record in report.provider_jobs] == [Phase.LOST, Phase.DONE]
+
+
 async def test_cancelled_while_its_result_is_fetched_nothing_is_left(paid: Paid) -> None:
     """The provider's job has ended; ours ends without waiting for the answer that does not come."""
     await paid.control.fault(_RESULTS, "hold")

@@ -156,7 +156,7 @@ async def _answered(job: Job) -> Any:
     return report
 
 
-@pytest.mark.parametrize("status", [403, 500])
+@pytest.mark.parametrize("status", [400, 403, 500])
 async def test_an_answer_is_not_lost_whose_session_cannot_be_closed(paid: Paid, status: int) -> None:
     """It is paid for; the session is the reconciler's, who comes when the job has ended."""
     await paid.control.fault("PATCH /sessions/{id}", "status", status=status, times=None)

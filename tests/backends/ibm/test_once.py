@@ -184,6 +184,25 @@ async def test_a_place_that_does_not_answer_is_not_waited_for_where_nothing_was_
         await house.device.submit(work)
 
 
+async def test_a_part_that_cannot_be_cancelled_keeps_no_other_from_being(house: House) -> None:
+    """What waits behind it would start, and cost."""
+    work, control = await house.work(), house.driver.emulator.control
+    (pub,) = work.pubs
+    await control.settings(hold=True)
+    await house.device.submit(
+        work.model_copy(update={"pubs": (pub, pub.model_copy(update={"shots": pub.shots + 1}))})
+    )
+    await control.fault("POST /jobs/{id}/cancel", "status", status=503, times=1)
+
+    with pytest.raises(TargetUnavailable, match="503"):
+        await house.device.cancel(work.key)
+    first, second = [row.id for row in await house.ledger.parts(work.key)]
+
+    assert (await control.job(first))["status"] == "Queued"
+    assert (await control.job(second))["status"] == "Cancelled"
+    assert (await house.device.cancel(work.key)).final is Phase.CANCELLED
+
+
 async def test_a_place_that_does_not_answer_is_asked_again_where_a_job_may_be(house: House) -> None:
     """An answer that was lost may be a job that is paid for."""
     work, control = await house.work(), house.driver.emulator.control
