@@ -204,9 +204,17 @@ def _at_most(mine: float, other: float | None) -> bool:
 
 
 def _within(others: Sequence[str] | None, mine: Sequence[str]) -> bool:
+    """Whether all names that others match match one of mine; a pattern is only taken by itself, or by one for all names."""
     return others is not None and all(
-        any(fnmatch.fnmatchcase(one, pattern) for pattern in mine) for one in others
+        one in mine
+        or "*" in mine
+        or (not _is_pattern(one) and any(fnmatch.fnmatchcase(one, it) for it in mine))
+        for one in others
     )
+
+
+def _is_pattern(name: str) -> bool:
+    return any(letter in name for letter in "*?[")
 
 
 def idle_rules(rules: Sequence[ApprovalRule]) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -27,6 +27,7 @@ from qurable.endings import document_of, ended
 from qurable.errors import (
     HybridError,
     JobCancelled,
+    JobFailed,
     JobNotFound,
     KeyReused,
     RequestRejected,
@@ -237,10 +238,14 @@ async def items_of_batch(
 
 
 async def _follow(connections: Connections, identity: str, after: int) -> AsyncIterator[bytes]:
-    """Each item on a line, as it ends; until the last, or until the gateway stops."""
+    """Each item on a line, as it ends; until the last, or until the gateway stops.
+
+    Where what is asked does not answer any more, the transfer is broken off, so that nobody takes it for whole.
+    """
     qurable = await connections.qurable()
     items = aiter(qurable.attach_batch(identity).results(after=after))
     stopping = asyncio.create_task(connections.stopping.wait())
+    coming: asyncio.Future[Any] | None = None
     try:
         while True:
             coming = asyncio.ensure_future(anext(items))
@@ -250,10 +255,15 @@ async def _follow(connections: Connections, identity: str, after: int) -> AsyncI
                 await asyncio.gather(coming, return_exceptions=True)
                 return
             yield to_json(coming.result().document(), inf_nan_mode="strings") + b"\n"
-    except (StopAsyncIteration, HybridError):
+    except (StopAsyncIteration, JobFailed, JobCancelled):
         return
     finally:
         stopping.cancel()
+        if (
+            coming is not None and not coming.done()
+        ):  # whoever reads has left: nothing is looked up for them any more
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
 
 
 @router.post(

@@ -19,6 +19,7 @@ from qurable.client import Qurable
 from qurable.contracts.jobs import JobHead
 from qurable.contracts.reports import JobEvent, JobReport, JobStatus, State
 from qurable.errors import JobCancelled, JobFailed, JobNotFound, KeyReused
+from qurable.names import HYBRID_JOB
 from store import jobs
 from store.database import now
 
@@ -58,6 +59,8 @@ async def find(connections: Connections, job_id: str, *, live: bool = False) -> 
             events,
             "Temporal knows it no more: send its request again, under the same key, to have it finished",
         )
+    if description.workflow_type != HYBRID_JOB:
+        raise JobNotFound(f"{job_id!r} is no job's id: it is that of a workflow {description.workflow_type}")
     if description.status is not WorkflowExecutionStatus.RUNNING:
         return await _ended(connections, job_id, description, events)
     if row is None:

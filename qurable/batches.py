@@ -25,6 +25,7 @@ from qurable.contracts.batches import (
 from qurable.contracts.jobs import mint_key
 from qurable.contracts.stages import ReadRequest
 from qurable.errors import JobCancelled, JobNotFound, RequestRejected
+from qurable.input_files import readable
 from qurable.names import BATCH
 from qurable.requests import as_job
 from qurable.temporal.following import Read, cancel, end_of
@@ -166,10 +167,9 @@ def as_lines(work: Any) -> bytes:
     """
     if isinstance(work, Path | str):
         path = Path(work)
-        if not path.is_file():
-            raise RequestRejected(f"there is no file {str(path)!r}")
-        _within(path.stat().st_size)
-        lines = path.read_bytes()
+        with readable(path):
+            _within(path.stat().st_size)
+            lines = path.read_bytes()
     else:
         lines = work if isinstance(work, bytes) else b"\n".join(_lines(work))
         _within(len(lines))

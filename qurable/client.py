@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, TypeVar, overload
 
+from pydantic import ValidationError
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowQueryFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -32,7 +33,7 @@ from qurable.contracts.why import Why
 from qurable.cutting import Cut, as_cut, price_cut, run_cut_again, start_cut
 from qurable.deciding import as_decision, decide
 from qurable.endings import document_of, from_error, unreachable
-from qurable.errors import DecisionRefused, NoWorker, from_document
+from qurable.errors import DecisionRefused, JobNotFound, NoWorker, from_document
 from qurable.matrices import MatrixRun, as_features, as_kernel, run_matrix_again, start_matrix
 from qurable.names import HYBRID_JOB, READ_STORE, SET_BUDGET, SET_ROLLOUT, Queue
 from qurable.optimising import Loop, as_optimisation, start_loop
@@ -404,7 +405,10 @@ class Qurable:
         return await self.read_report(job_id) if report.results_in_store and not report.results else report
 
     async def _report(self, job_id: str) -> JobReport:
-        ended = await end_of(self.temporal, job_id, JobReport)
+        try:
+            ended = await end_of(self.temporal, job_id, JobReport)
+        except ValidationError:
+            raise _no_job(job_id, "of another kind") from None
         if ended is not None:
             return ended
         report = await self.read_report(job_id)  # Temporal has forgotten it; the store has not
@@ -449,6 +453,8 @@ class Qurable:
             if failure.status is RPCStatusCode.NOT_FOUND:
                 return _status_of(await self.read_report(job_id))
             raise unreachable(failure) from None
+        if description.workflow_type != HYBRID_JOB:
+            raise _no_job(job_id, description.workflow_type)
         pending = description.raw_description.pending_activities
         attempt = pending[0].attempt if pending else 1
         failure_message = await self._failure_message(pending[0]) if pending else ""
@@ -619,6 +625,13 @@ _STATE_OF = {
     WorkflowExecutionStatus.TIMED_OUT: State.FAILED,
     WorkflowExecutionStatus.CANCELED: State.CANCELLED,
 }
+
+
+def _no_job(job_id: str, kind: str) -> JobNotFound:
+    return JobNotFound(
+        f"{job_id!r} is no job's id: it is that of a workflow {kind}, which has a command and an attach_... of its own",
+        job_id=job_id,
+    )
 
 
 def _status_of(report: JobReport) -> JobStatus:

@@ -33,6 +33,7 @@ from qurable.contracts.problems import MAX_PROBLEM_TEXT, PROBLEM_KINDS
 from qurable.contracts.stages import ReadRequest
 from qurable.endings import from_error, unreachable
 from qurable.errors import HybridError, NoWorker, RequestRejected, from_document
+from qurable.input_files import readable
 from qurable.names import STEER, VARIATIONAL
 from qurable.requests import as_circuit, as_observables
 from qurable.temporal.following import Read, ask, cancel, changes, end_of
@@ -123,8 +124,10 @@ def problem_file(
     Raises:
         RequestRejected: There is no such file, nobody knows its format, or an option is not acceptable.
     """
-    if not path.is_file():
-        raise RequestRejected(f"there is no file {str(path)!r}")
+    with readable(path):
+        size, content = path.stat().st_size, b""
+        if size <= MAX_PROBLEM_TEXT:
+            content = path.read_bytes()
     found = form or _FORMATS.get(path.suffix.lower())
     if found is None and path.name.upper().endswith("FCIDUMP"):
         found = ProblemFormat.FCIDUMP
@@ -138,9 +141,8 @@ def problem_file(
             raise RequestRejected(f"mapping says nothing of a {found} file: leave it out")
         fields["mapping"] = mapping
     try:
-        if path.stat().st_size > MAX_PROBLEM_TEXT:
+        if size > MAX_PROBLEM_TEXT:
             raise RequestRejected(f"{str(path)!r} is larger than {MAX_PROBLEM_TEXT:,} bytes")
-        content = path.read_bytes()
         packed = found == ProblemFormat.PARQUET
         text = b64encode(content).decode() if packed else content.decode(errors="replace")
         return ProblemFile.model_validate({**fields, "text": text})

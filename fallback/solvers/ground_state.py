@@ -74,7 +74,7 @@ class GroundState:
         """
         problem = task.problem
         assert isinstance(problem, PauliHamiltonian | FermionicHamiltonian)  # noqa: S101  `fits` has seen to it
-        products = products_of(problem)
+        products = products_of(problem) or {(): 0.0}
         sign = -1.0 if problem.sense is Sense.MAXIMIZE else 1.0
         matrix = sign * sparse_matrix(products, width(problem))
         energy, residual = _lowest(matrix, task.seed)
@@ -141,6 +141,10 @@ def _lowest(matrix: Any, seed: int) -> tuple[float, float]:
     from scipy.sparse.linalg import ArpackError, eigsh
 
     size = matrix.shape[0]
+    if (
+        not matrix.count_nonzero()
+    ):  # terms that cancel each other: there is nothing that Lanczos could start from
+        return 0.0, 0.0
     if size <= 2**_DENSE_QUBITS:
         values, vectors = np.linalg.eigh(matrix.toarray())
     else:

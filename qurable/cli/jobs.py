@@ -9,13 +9,14 @@ from pydantic import ValidationError
 from qurable.cli.json_input import json_file, json_or_text
 from qurable.cli.limits import read_job_budget
 from qurable.cli.options import Wishes
-from qurable.contracts.base import explain
+from qurable.contracts.base import Contract, explain
 from qurable.contracts.circuits import MAX_TEXT_BYTES, Circuit
 from qurable.contracts.jobs import parse_request
 from qurable.contracts.mitigation import READOUT, ZNE
 from qurable.contracts.problems import MAX_PROBLEM_TEXT, PROBLEM_KINDS
 from qurable.contracts.reports import State
 from qurable.errors import RequestRejected
+from qurable.input_files import readable
 from qurable.requests import AnyJob, as_circuit, estimate, sample, solve
 
 _PROGRAMS = frozenset({".lp", ".mps"})
@@ -34,14 +35,12 @@ def read_job(file: Path, wishes: Wishes) -> AnyJob:
     circuit = _read_circuit(file)
     values = dict(map(_parameter, wishes.parameters or [])) or None
     if wishes.observables:
-        shots_or_precision = (
-            {"shots": wishes.shots} if wishes.shots is not None else {"precision": wishes.precision}
-        )
         pub = {
             "circuit": circuit,
             "observables": list(wishes.observables),
             "bindings": values or {},
-            **shots_or_precision,
+            "shots": wishes.shots,
+            "precision": wishes.precision,
         }
         return estimate(_checked_pub(pub), **_options(wishes))
     if wishes.precision is not None:
@@ -59,11 +58,8 @@ def _checked_pub(pub: dict[str, Any]) -> Any:
 
 
 def _options(wishes: Wishes) -> dict[str, Any]:
-    options: dict[str, Any] = {"backend": wishes.backend, "seed": wishes.seed, "project": wishes.project}
-    if wishes.key is not None:
-        options["key"] = wishes.key
-    if wishes.user is not None:
-        options["user"] = wishes.user
+    plain = ("backend", "seed", "project", "key", "user", "data_class", "batch_window")
+    options = {name: said for name in plain if (said := getattr(wishes, name)) is not None}
     if wishes.budget:
         options["budget"] = read_job_budget(wishes.budget)
     if wishes.deadline is not None:
@@ -74,14 +70,10 @@ def _options(wishes: Wishes) -> dict[str, Any]:
         options["simulator"] = {"method": wishes.method}
     if wishes.ibm:
         options["ibm"] = named_options("--ibm", wishes.ibm)
-    if wishes.data_class is not None:
-        options["data_class"] = wishes.data_class
     if wishes.fallback:
         options["fallback"] = _fallback(wishes.fallback)
     if wishes.checks is not None:
         options["checks"] = json_file(wishes.checks)
-    if wishes.batch_window is not None:
-        options["batch_window"] = wishes.batch_window
     if wishes.mitigation:
         options["mitigation"] = _mitigation(wishes.mitigation)
     return options
@@ -127,16 +119,13 @@ def named_options(flag: str, words: list[str]) -> dict[str, Any]:
 def _read_circuit(file: Path) -> Circuit:
     if str(file) == "-":
         return as_circuit(sys.stdin.read(MAX_TEXT_BYTES + 1))
-    if not file.is_file():
-        raise RequestRejected(f"there is no file {str(file)!r}")
-    return as_circuit(file)
+    with readable(file):
+        return as_circuit(file)
 
 
 def _text_of(file: Path) -> str:
     """The text of a program; HiGHS itself reads it in a child."""
-    if not file.is_file():
-        raise RequestRejected(f"there is no file {str(file)!r}")
-    with file.open(encoding="utf-8", errors="replace") as opened:
+    with readable(file), file.open(encoding="utf-8", errors="replace") as opened:
         return opened.read(MAX_PROBLEM_TEXT + 1)
 
 
@@ -173,12 +162,37 @@ def _from_document(file: Path, wishes: Wishes) -> AnyJob:
     try:
         if document.get("kind") in PROBLEM_KINDS:
             return _solve(document, wishes)
-        given = {
-            name: value for name, value in _options(wishes).items() if value not in (None, "auto", "default")
-        }
-        return parse_request({**document, **given})
+        return parse_request(_overridden(document, wishes))
     except ValidationError as failure:
         raise RequestRejected(explain(failure, "the job")) from None
+
+
+def _overridden(document: dict[str, Any], wishes: Wishes) -> dict[str, Any]:
+    """A job's document with what the command line says in the place of it: of a group of fields, those that it names.
+
+    Raises:
+        RequestRejected: An option is about a circuit, and the document has pubs of its own.
+    """
+    of_pubs = {
+        "--shots": wishes.shots,
+        "--precision": wishes.precision,
+        "--observable": wishes.observables,
+        "--parameter": wishes.parameters,
+    }
+    strange = [name for name, value in of_pubs.items() if value not in (None, [])]
+    if strange and ("pubs" in document or "pub" in document):
+        raise RequestRejected(
+            f"{', '.join(strange)}: a job's document says that of each pub; leave them out, or change its `pubs`"
+        )
+    whole = dict(document)
+    for name, said in _options(wishes).items():
+        known = document.get(name)
+        news = said.model_dump(exclude_unset=True) if isinstance(said, Contract) else said
+        if name != "checks" and isinstance(known, dict) and isinstance(news, dict):
+            whole[name] = {**known, **news}
+        else:
+            whole[name] = news
+    return whole
 
 
 def read_states(words: list[str]) -> tuple[State, ...]:

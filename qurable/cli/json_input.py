@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from qurable.errors import RequestRejected
+from qurable.input_files import readable
 
 MAX_FILE = 256 * 2**20
 """Bytes; more than any request may have."""
@@ -20,11 +21,11 @@ def json_file(file: Path, *, most: int = MAX_FILE) -> Any:
     Raises:
         RequestRejected: There is none, it is larger, or it is no JSON.
     """
-    if not file.is_file():
-        raise RequestRejected(f"there is no file {str(file)!r}")
-    if file.stat().st_size > most:
-        raise RequestRejected(f"{str(file)!r} is larger than {most:,} bytes")
-    return _parsed(file.read_bytes(), repr(str(file)))
+    with readable(file):
+        if file.stat().st_size > most:
+            raise RequestRejected(f"{str(file)!r} is larger than {most:,} bytes")
+        text = file.read_bytes()
+    return _parsed(text, repr(str(file)))
 
 
 def json_option(flag: str, text: str) -> Any:

@@ -22,7 +22,10 @@ File = Annotated[
 Shots = Annotated[Optional[int], typer.Option(help="Repetitions; 1024 by default.")]  # noqa: UP045  typer reads it at run time
 Seed = Annotated[Optional[int], typer.Option(help="Base seed of the simulation; minted if absent.")]  # noqa: UP045
 Backend = Annotated[
-    str, typer.Option("--backend", "-b", help="auto, classical, or a name that `qurable backends` lists.")
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--backend", "-b", help="auto (the default), classical, or a name that `qurable backends` lists."
+    ),
 ]
 Observables = Annotated[
     Optional[list[str]],  # noqa: UP045
@@ -40,6 +43,10 @@ Parameters = Annotated[
 ]
 Key = Annotated[Optional[str], typer.Option(help="Idempotency key: the same key is the same job.")]  # noqa: UP045
 Project = Annotated[str, typer.Option(help="Public slug of letters, digits and dashes.")]
+JobsProject = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="Public slug of letters, digits and dashes; `default` by default."),
+]
 User = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(
@@ -104,16 +111,16 @@ Strict = Annotated[bool, typer.Option("--strict", help="Exit with 3 where a lowe
 
 @dataclass(frozen=True, kw_only=True)
 class Wishes:
-    """What a command line says of a job beside its file: an option for each field."""
+    """What a command line says of a job beside its file: an option for each field; None, or nothing, where it is silent."""
 
     shots: Shots = None
     seed: Seed = None
-    backend: Backend = "auto"
+    backend: Backend = None
     observables: Observables = None
     precision: Precision = None
     parameters: Parameters = None
     key: Key = None
-    project: Project = "default"
+    project: JobsProject = None
     user: User = None
     budget: OwnBudget = None
     deadline: Deadline = None

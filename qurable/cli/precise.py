@@ -57,6 +57,7 @@ def precise(
 ) -> None:
     """Estimate an observable to a precision, in rounds of jobs, for no more than is allowed; starts a local service if none runs."""
     from qurable.cli import show_precise as show
+    from qurable.cli.service import said
 
     wanted = {
         "precision": precision,
@@ -70,20 +71,24 @@ def precise(
         "project": project,
     }
 
+    known = show.is_id(work)
+    with said(json=json):
+        show.refuse_strange(work, {**wanted, "observable": observable, "parameter": parameter}, cancel=cancel)
+        circuit, values = (None, None) if known else show.read(Path(work), observable, parameter)
+        asked = None if known else show.read_observable(observable)
+
     async def command(qurable: Qurable) -> int:
-        if show.is_id(work):
+        if known:
             found = qurable.attach_precise(work)
             if cancel:
                 await found.cancel()
+                show.stopping(await found.progress(), json=json)
                 return 0
         else:
-            circuit, values = show.read(Path(work), observable, parameter)
-            found = await qurable.start_precise(
-                circuit, show.read_observable(observable), values, **show.said(wanted)
-            )
+            found = await qurable.start_precise(circuit, asked, values, **show.said(wanted))
         with show.left_behind(found):
             report = await found.report()
         show.report(report, json=json)
         return 0
 
-    with_service(command, json=json, start=not show.is_id(work))
+    with_service(command, json=json, start=not known)

@@ -55,7 +55,7 @@ def read_schedule(words: ScheduleWords, wishes: Wishes) -> tuple[ScheduleSpec, l
         spec = ScheduleSpec.model_validate(
             {
                 "name": words.name,
-                "project": jobs[0].project if jobs else wishes.project,
+                "project": jobs[0].project if jobs else wishes.project or "default",
                 "cron": list(words.cron),
                 "calendars": [_calendar(word) for word in words.calendars],
                 "zone": words.zone,

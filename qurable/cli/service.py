@@ -75,7 +75,7 @@ def complain(error: HybridError, *, json: bool, program: str = "qurable") -> int
     """Say what went wrong; gives back the exit code."""
     if json:
         document: dict[str, Any] = {"error": error.document().model_dump(mode="json")}
-        if "job_id" in error.details:
+        if isinstance(error, JobFailed | JobCancelled) and "job_id" in error.details:
             document = {"id": error.details["job_id"], "state": _state(error), "results": [], **document}
         if isinstance(error, JobFailed):
             document["error"] = error.error.model_dump(mode="json")

@@ -43,7 +43,7 @@ def read_comparison(
         raise RequestRejected("give one of FILE and --attach")
     if file is None:
         return None
-    if wishes.backend != "auto":
+    if wishes.backend not in (None, "auto"):
         raise RequestRejected(f"--backend {wishes.backend} names one place: name them all with --on")
     places = [place.strip() for entry in on or [] for place in entry.split(",")]
     if not all(places) or not places:

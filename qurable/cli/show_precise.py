@@ -10,11 +10,34 @@ from rich.table import Table
 
 from qurable.cli.json_input import json_option
 from qurable.cli.printing import err, out, print_json, print_table
-from qurable.contracts.precise import PreciseReport
+from qurable.contracts.precise import PreciseReport, PreciseState
 from qurable.errors import RequestRejected
+from qurable.input_files import readable
 from qurable.precise import PreciseJob
 
 _BAR = 30
+
+
+def refuse_strange(work: str, given: Mapping[str, Any], *, cancel: bool) -> None:
+    """Refuse what would say nothing: options of an estimate beside the id of one, or to give up what has not begun.
+
+    Raises:
+        RequestRejected: Naming the option.
+    """
+    if cancel and not is_id(work):
+        raise RequestRejected(
+            f"--cancel gives up the estimate with an id, as in precise-..., and {work!r:.100} is none"
+        )
+    strange = [
+        "--" + name.replace("_", "-")
+        for name, value in given.items()
+        if value not in (None, "", "auto", "default")
+    ]
+    if is_id(work) and strange:
+        raise RequestRejected(
+            f"{', '.join(strange)}: for an estimate that is started, and {work!r} was "
+            "started before: leave them out"
+        )
 
 
 def is_id(work: str) -> bool:
@@ -28,8 +51,8 @@ def read(file: Path, observable: str | None, parameters: Sequence[str] | None) -
     Raises:
         RequestRejected: There is no such file, no observable, or a parameter is not name=value.
     """
-    if not file.is_file():
-        raise RequestRejected(f"there is no file {str(file)!r}")
+    with readable(file):
+        pass  # it is read where the job is made
     if observable is None:
         raise RequestRejected("name what to estimate: --observable, such as ZZ")
     values = {}
@@ -90,3 +113,11 @@ def report(found: PreciseReport, *, json: bool) -> None:
     if found.price is not None:
         out.print(f"price    {found.price:.2f} {found.currency}, {found.qpu_seconds:.1f} QPU seconds")
     out.print(f"report   {found.id}")
+
+
+def stopping(found: PreciseState, *, json: bool) -> None:
+    """How far one had come that was told to stop."""
+    if json:
+        print_json(found.model_dump(mode="json"))
+        return
+    out.print(f"{found.id} is told to stop, after {len(found.rounds)} rounds")

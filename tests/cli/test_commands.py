@@ -94,6 +94,7 @@ async def test_the_same_key_is_the_same_job(service: Service, bell: str) -> None
     assert first.document == second.document
     assert third.code == 2
     assert third.document["error"]["code"] == "KeyReused"
+    assert set(third.document) == {"error"}  # the job that has the key has not failed
 
 
 async def test_a_job_that_fails_exits_with_four_and_a_refused_one_with_two(

@@ -33,9 +33,13 @@ async def test_what_cannot_be_estimated_is_refused(service: Service, tmp_path: P
     nothing = await qurable(service, "precise", str(file), "-o", "ZZ", "--precision", "0")
     broken = await qurable(service, "precise", str(file), "-o", '{"ZZ": ', *_WISHES)
     unknown = await qurable(service, "precise", "precise-default-0", "--json")
+    stopped = await qurable(service, "precise", str(file), "-o", "ZZ", *_WISHES, "--cancel")
+    again = await qurable(service, "precise", "precise-default-0", "--max-price", "3")
 
     assert [ended.code for ended in (missing, nothing, broken)] == [2, 2, 2]
     assert "--observable" in missing.err
     assert "precision" in nothing.err
     assert "is no JSON" in broken.err
+    assert (stopped.code, "--cancel gives up the estimate with an id" in stopped.err) == (2, True)
+    assert (again.code, "--max-price: for an estimate that is started" in again.err) == (2, True)
     assert unknown.document["error"]["code"] == "JobNotFound"

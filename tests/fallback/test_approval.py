@@ -170,6 +170,7 @@ def test_a_rule_that_cannot_be_meant_is_refused_with_its_line(rules: list[str], 
         ["when: {price_over: 5, currency: USD}", "when: {price_over: 9, currency: EUR}"],
         ["when: {data_class: [secret]}", "when: {data_class: [secret, internal]}"],
         ["when: {projects: [chemistry]}", "when: {projects: ['chem*']}"],
+        ["when: {projects: ['lab-?']}", "when: {projects: ['lab-*']}"],
         ["when: {first_run: true}", "when: {shots_over: 5}", "{}"],
     ],
 )

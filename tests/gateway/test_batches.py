@@ -1,11 +1,18 @@
 """Batches over HTTP: the same door as a job's, for any number of them."""
 
+import asyncio
 import base64
 import json
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Any, cast
 
+import pytest
+
+from gateway.batches import _follow
+from gateway.connections import Connections
 from qurable.blocking import BlockingQurable
 from qurable.contracts.reports import State
+from qurable.errors import HybridError, NoWorker
 from qurable.requests import as_circuit
 from tests.circuits_at_hand import BELL
 from tests.conftest import Service
@@ -42,6 +49,7 @@ async def test_a_batch_is_told_page_by_page_and_line_by_line(http: Http) -> None
     rest = (await http.get(first["next"])).json()
     lines = await http.get(batch["links"]["items"], headers={"Accept": "application/jsonl"})
     alone = (await http.post("/jobs", jobs[0], headers={"Prefer": "wait=60"})).json()
+    as_job = [await http.get(f"/jobs/{batch['id']}{what}") for what in ("", "/why", "/results", "/events")]
 
     assert (batch["state"], batch["report"]["counts"], batch["error"]) == (
         "completed",
@@ -55,6 +63,7 @@ async def test_a_batch_is_told_page_by_page_and_line_by_line(http: Http) -> None
     assert {item["labels"]["seed"]: item["seed"] for item in told} == {"7": 7, "8": 8, "9": 9}
     (mine,) = [item for item in told if item["seed"] == 7]
     assert mine["results"] == alone["results"]
+    assert [answer.status_code for answer in as_job] == [404] * 4
 
 
 async def test_what_is_no_batch_is_refused_by_what_is_wrong(http: Http) -> None:
@@ -110,6 +119,59 @@ async def test_a_batch_is_cancelled_and_run_again(http: Http) -> None:
     assert (cancelling.status_code, stays.status_code, rerun.status_code) == (202, 200, 202)
     assert (cancelled["state"], cancelled["counts"]) == ("cancelled", {"completed": 1, "cancelled": 1})
     assert twice["report"]["chunks"] == cancelled["report"]["chunks"] + 1
+
+
+class Endless:
+    """A batch that has no item yet.
+
+    Args:
+        failure: What asking for one ends in; None where it waits for ever.
+    """
+
+    def __init__(self, failure: HybridError | None = None) -> None:
+        self.failure = failure
+        self.stopping = asyncio.Event()
+        self.asked = asyncio.Event()
+        self.left = asyncio.Event()
+
+    async def qurable(self) -> "Endless":
+        """The client, which is this too."""
+        return self
+
+    def attach_batch(self, _: str) -> "Endless":
+        """The batch, which is this too."""
+        return self
+
+    async def results(self, after: int) -> AsyncIterator[Any]:
+        """Nothing."""
+        self.asked.set()
+        if self.failure is not None:
+            raise self.failure
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.left.set()
+        yield after
+
+
+async def test_nothing_is_looked_up_for_whoever_has_left() -> None:
+    """Each look is a workflow."""
+    batch = Endless()
+    lines = _follow(cast("Connections", batch), "a-batch", 0)
+    reading = asyncio.ensure_future(anext(lines))
+    await asyncio.wait_for(batch.asked.wait(), 10)
+    reading.cancel()
+    await asyncio.wait([reading], timeout=10)
+
+    await asyncio.wait_for(batch.left.wait(), 10)
+
+
+async def test_lines_that_are_not_all_are_broken_off() -> None:
+    """A transfer that ends well would say that there are no more."""
+    batch = Endless(NoWorker("nobody answers"))
+
+    with pytest.raises(NoWorker):
+        await anext(_follow(cast("Connections", batch), "a-batch", 0))
 
 
 async def test_the_blocking_client_has_the_same_verbs(service: Service) -> None:

@@ -9,7 +9,7 @@ import pytest
 from qurable.batches import Batch
 from qurable.contracts.batches import BatchState, ItemReport
 from qurable.contracts.reports import State
-from qurable.errors import JobFailed, KeyReused, RequestRejected
+from qurable.errors import JobFailed, JobNotFound, KeyReused, RequestRejected
 from qurable.requests import estimate, sample
 from tests.chaos.harness import until
 from tests.conftest import Service
@@ -71,6 +71,16 @@ async def test_items_give_the_counts_of_jobs_of_their_own(service: Service, tmp_
     caches = [job.provenance.circuits[0].cache for job in compiled if job.provenance is not None]
     assert len(caches) == 2
     assert caches.count("miss") <= 1
+
+
+async def test_a_batch_is_no_job(service: Service, tmp_path: Path) -> None:
+    """Its id says so wherever a job's is asked for, and its report is not taken for one."""
+    batch = await service.qurable.batch(written(tmp_path / "jobs.jsonl", item(0.1)))
+    await batch.report()
+
+    for asked in (service.qurable.status, service.qurable.result):
+        with pytest.raises(JobNotFound, match="no job's id"):
+            await asked(batch.id)
 
 
 async def test_estimates_keep_the_shape_of_their_observables(service: Service) -> None:

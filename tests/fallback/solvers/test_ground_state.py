@@ -80,6 +80,16 @@ def test_hydrogen_has_its_energy(mapping: str) -> None:
     assert energy == pytest.approx(-1.13727, abs=1e-4)
 
 
+@pytest.mark.parametrize("qubits", [2, 8])
+def test_terms_that_cancel_each_other_have_no_energy(qubits: int) -> None:
+    """There is nothing to iterate on, and zero is the answer."""
+    letters = "Z" + "I" * (qubits - 1)
+
+    found = solved("ground_state", pauli_sum([(letters, 0.5), (letters, -0.5)]))
+
+    assert found.answer.objective == 0.0
+
+
 def test_projectors_are_written_out() -> None:
     """0.5 (I + Z) on one qubit and 0.5 (I - X) on the other."""
     problem = PauliHamiltonian(num_qubits=2, terms=(PauliTerm(pauli="0-", qubits=(0, 1), coefficient=-3.0),))
