@@ -133,11 +133,10 @@ def read_jobs(asked: Asked) -> list[AnyJob]:
     Raises:
         RequestRejected: A job is not acceptable, or asks for nothing that could be rehearsed.
     """
-    backend = asked.backend or "auto"
     if asked.file.suffix == ".jsonl":
         jobs = [_read_line(number, line, asked) for number, line in _numbered(asked.file)]
     else:
-        jobs = [read_job(asked.file, Wishes(shots=asked.shots, backend=backend))]
+        jobs = [read_job(asked.file, Wishes(shots=asked.shots, backend=asked.backend))]
     if not 1 <= len(jobs) <= MOST_JOBS:
         raise RequestRejected(
             f"{str(asked.file)!r} holds {len(jobs)} jobs; a rehearsal takes 1 to {MOST_JOBS}"
@@ -172,6 +171,8 @@ def _read_line(number: int, line: str, asked: Asked) -> AnyJob:
         raise RequestRejected(f"{where}, column {failure.colno}: {failure.msg}") from None
     except ValidationError as failure:
         raise RequestRejected(explain(failure, where)) from None
+    except (ValueError, RecursionError) as failure:  # thousands of digits, or of brackets
+        raise RequestRejected(f"{where}: {failure}") from None
 
 
 async def _fleet(

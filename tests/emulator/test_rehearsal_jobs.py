@@ -52,6 +52,8 @@ def test_lines_are_jobs_that_run_together(tmp_path: Path) -> None:
         ("many.jsonl", "\n".join([job()] * 101), "holds 101 jobs; a rehearsal takes 1 to 100"),
         ("bad.jsonl", job() + "\n{", "bad.jsonl', line 2, column 2"),
         ("list.jsonl", "[]", "list.jsonl', line 1: a job is a JSON object"),
+        ("deep.jsonl", "[" * 100_000, "line 1: maximum recursion depth"),
+        ("digits.jsonl", "9" * 10_000, "line 1: .*4300"),
         ("field.jsonl", job(shotz=1), r"field\.jsonl', line 1 is not acceptable: .*shotz"),
         ("aer.json", job(backend="aer"), "nothing to rehearse on 'aer': give --backend ibm, or ibm:<device>"),
     ],
