@@ -259,9 +259,8 @@ async def _follow(connections: Connections, identity: str, after: int) -> AsyncI
         return
     finally:
         stopping.cancel()
-        if (
-            coming is not None and not coming.done()
-        ):  # whoever reads has left: nothing is looked up for them any more
+        # Whoever reads has left: nothing is looked up for them any more.
+        if coming is not None and not coming.done():
             coming.cancel()
             await asyncio.gather(coming, return_exceptions=True)
 
