@@ -39,7 +39,7 @@ def _crashes() -> Iterator[Any]:
     """Every case dies at every failpoint; the small ones at one each in the short tests."""
     for at, case in enumerate(CASES):
         for number, failpoint in enumerate(FAILPOINTS):
-            short = case.width < 18 and number == at % len(FAILPOINTS)
+            short = case.width < 8 and number == at % len(FAILPOINTS)
             yield pytest.param(
                 case, failpoint, marks=() if short else pytest.mark.long, id=f"{case}-{failpoint}"
             )

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.circuits_at_hand import BELL
 from tests.cli.shell import qurable
 from tests.paid import DEVICE, Paid
@@ -14,6 +16,7 @@ def _file(folder: Path) -> str:
     return str(file)
 
 
+@pytest.mark.long
 async def test_run_and_why_say_that_the_provider_job_was_shared(paid: Paid, tmp_path: Path) -> None:
     """With whom, as which job, and what part of the bill is the caller's."""
     asked = ("--shots", "300", "--backend", DEVICE, "--project", "shell", "--batch-window", "0.5s")

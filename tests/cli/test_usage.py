@@ -108,8 +108,6 @@ def test_what_cannot_be_meant_is_refused_before_a_service_is_looked_for(
 FILES = {
     "missing.qasm": "there is no file",
     "folder": "there is no file",
-    "binary.qasm": "circuit 'binary'",
-    "empty.qasm": "circuit 'empty'",
     "broken.json": "line 1, column 2",
     "list.json": "a job is a JSON object",
     "missing.json": "there is no file",
@@ -121,27 +119,51 @@ FILES = {
 }
 
 
+def _hold_no_job(folder: Path) -> None:
+    """Write the files of `FILES`, but for those that are not there."""
+    (folder / "folder").mkdir()
+    (folder / "binary.qasm").write_bytes(bytes(range(256)))
+    (folder / "empty.qasm").touch()
+    (folder / "broken.json").write_text("{broken", encoding="utf-8")
+    (folder / "list.json").write_text("[]", encoding="utf-8")
+    (folder / "strange.json").write_text('{"kind": "divine"}', encoding="utf-8")
+    (folder / "stranger.json").write_text('{"kind": ["sample"]}', encoding="utf-8")
+    (folder / "deep.json").write_text("[" * 100_000, encoding="utf-8")
+    (folder / "digits.json").write_text("9" * 10_000, encoding="utf-8")
+    (folder / "latin.json").write_text('{"key": "\xe9"}', encoding="latin-1")
+
+
 @pytest.mark.parametrize("name", FILES)
-async def test_a_file_that_holds_no_job_is_refused_by_name(
+def test_a_file_that_holds_no_job_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    """One sentence on standard error, before a service is looked for: there is none here."""
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+    monkeypatch.setenv("QURABLE_HOME", str(tmp_path))
+    _hold_no_job(tmp_path)
+
+    ended = CliRunner().invoke(app, ["run", str(tmp_path / name), "--shots", "5"])
+
+    assert ended.exit_code == 2
+    assert ended.stdout == ""
+    assert FILES[name] in ended.stderr
+
+
+PROGRAMS = {"binary.qasm": "circuit 'binary'", "empty.qasm": "circuit 'empty'"}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+async def test_a_file_that_holds_no_circuit_is_refused_by_name(
     service: Service, tmp_path: Path, name: str
 ) -> None:
-    """One sentence, on standard error, and no traceback."""
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "binary.qasm").write_bytes(bytes(range(256)))
-    (tmp_path / "empty.qasm").touch()
-    (tmp_path / "broken.json").write_text("{broken", encoding="utf-8")
-    (tmp_path / "list.json").write_text("[]", encoding="utf-8")
-    (tmp_path / "strange.json").write_text('{"kind": "divine"}', encoding="utf-8")
-    (tmp_path / "stranger.json").write_text('{"kind": ["sample"]}', encoding="utf-8")
-    (tmp_path / "deep.json").write_text("[" * 100_000, encoding="utf-8")
-    (tmp_path / "digits.json").write_text("9" * 10_000, encoding="utf-8")
-    (tmp_path / "latin.json").write_text('{"key": "\xe9"}', encoding="latin-1")
+    """One sentence, on standard error, and no traceback; it is a worker that reads it."""
+    _hold_no_job(tmp_path)
 
     ended = await qurable(service, "run", str(tmp_path / name), "--shots", "5")
 
     assert ended.code == 2
     assert ended.out == ""
-    assert FILES[name] in ended.err
+    assert PROGRAMS[name] in ended.err
     assert "Traceback" not in ended.err
 
 

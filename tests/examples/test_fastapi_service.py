@@ -176,6 +176,7 @@ async def test_the_same_handler_runs_on_a_device_that_is_paid_for(stack: Stack, 
     assert (paid["price"], paid["currency"]) == (pytest.approx(1.6 * paid["qpu_seconds"]), "USD")
 
 
+@pytest.mark.long
 async def test_a_job_without_an_answer_shows_what_it_was_paid_for(stack: Stack, tmp_path: Path) -> None:
     """Cancelled by somebody else at the provider: an error for the caller, and still a bill for the house."""
     async with (

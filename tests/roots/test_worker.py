@@ -71,6 +71,7 @@ def _simulation(report: JobReport) -> StageRecord:
     return next(record for record in report.stages if record.stage == "await_done")
 
 
+@pytest.mark.long
 async def test_queues_are_served_by_whoever_is_told_to(client: Qurable, shell: dict[str, str]) -> None:
     """A job goes from worker to worker, and waits where none serves its next queue."""
     others = ["qurable", "qurable-compile", "qurable-submit", "qurable-hardware"]
@@ -107,11 +108,8 @@ async def _stopped_in_mid_simulation(
     return job, running
 
 
-@pytest.mark.parametrize(
-    "whole_group",
-    [False, pytest.param(True, marks=pytest.mark.long)],
-    ids=["to the worker", "to its whole group"],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("whole_group", [False, True], ids=["to the worker", "to its whole group"])
 async def test_a_worker_that_is_told_to_stop_finishes_what_it_runs(
     client: Qurable, shell: dict[str, str], whole_group: bool
 ) -> None:

@@ -119,6 +119,7 @@ async def _paused_and_resumed(loop: Loop, iteration: int) -> None:
     await loop.resume()
 
 
+@pytest.mark.long
 async def test_a_loop_in_chunks_that_goes_on_as_other_runs_walks_as_one_run(
     service: Service, hurried: Service, one_by_one: None
 ) -> None:
@@ -140,6 +141,7 @@ async def test_a_loop_in_chunks_that_goes_on_as_other_runs_walks_as_one_run(
     } == {}
 
 
+@pytest.mark.long
 async def test_what_a_loop_was_told_and_its_deadline_hold_in_later_runs(
     hurried: Service, one_by_one: None
 ) -> None:

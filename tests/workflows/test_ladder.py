@@ -101,6 +101,7 @@ async def test_a_queue_limit_ends_on_the_twin_and_takes_the_job_back(paid_stack:
     assert recorded.counts() == report.counts()
 
 
+@pytest.mark.long
 async def test_a_deadline_leaves_time_for_the_rungs_below(paid_stack: PaidStack) -> None:
     """The place that was asked gets its share of the time, and the answer comes before all of it is gone."""
     async with paid_stack(strategy=None) as paid:

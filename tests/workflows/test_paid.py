@@ -147,6 +147,7 @@ async def test_a_provider_that_loses_every_job_is_not_asked_for_ever(paid: Paid)
     assert await paid.taken() == []
 
 
+@pytest.mark.long
 async def test_the_providers_rate_limit_is_a_wait_and_no_failure(paid_stack: PaidStack) -> None:
     """Eight jobs at once where five are taken in a (compressed) minute: all are answered, each paid once."""
     patient = {

@@ -141,6 +141,7 @@ async def test_a_cancelled_loop_withdraws_its_job_and_closes_its_session(paid: P
     await paid.until_status(taken["id"], "Cancelled")
 
 
+@pytest.mark.long
 async def test_a_loop_whose_job_fails_rests_without_a_session_and_runs_the_iteration_again(
     paid: Paid,
 ) -> None:

@@ -172,6 +172,7 @@ async def test_a_late_duplicate_of_a_completed_job_is_reported_with_its_cost(hou
     assert found.incidents == (incident,)
 
 
+@pytest.mark.long
 async def test_nothing_is_cancelled_while_temporal_cannot_be_asked(house: Houses, tmp_path: Path) -> None:
     """A Temporal that is down, or a namespace that is not there, says nothing about a job."""
     server = TemporalServer(tmp_path / "other")

@@ -136,6 +136,7 @@ async def test_it_runs_on_the_queue_of_the_classical_solvers(service: Service) -
     assert [event.state for event in report.events][-2:] == [State.POST_PROCESSING, State.COMPLETED]
 
 
+@pytest.mark.long
 async def test_a_solver_whose_library_is_absent_is_skipped_by_name(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from qurable.contracts.cutting import CutState
 from qurable.contracts.executions import Cancelled, Phase, SubmissionKey
 from qurable.contracts.matrices import MatrixState
@@ -104,6 +106,7 @@ class Deaf(NarrowBackend):
         return await super().cancel(key)
 
 
+@pytest.mark.long
 async def test_all_fragments_are_told_to_stop_before_any_is_waited_for(stack: Stack) -> None:
     """One that does not confirm keeps the others from nothing."""
     qpu = Deaf("qpu")

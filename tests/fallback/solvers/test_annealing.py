@@ -77,6 +77,7 @@ def test_what_is_not_proven_has_its_gap() -> None:
     assert solution.confidence.interval == (40.0, 41.0)
 
 
+@pytest.mark.long
 def test_the_clock_ends_it_with_the_best_so_far() -> None:
     """And says that the answer hangs on the clock; with no time at all there is one anneal."""
     large = dense_qubo(1200, seed=2)
