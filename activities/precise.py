@@ -77,6 +77,15 @@ class RoundBill:
     most_qpu_seconds: float
     final: bool
 
+    def fields(self) -> dict[str, Any]:
+        """Of a round."""
+        return {
+            "price": self.price,
+            "qpu_seconds": self.qpu_seconds,
+            "most_price": self.most_price,
+            "most_qpu_seconds": self.most_qpu_seconds,
+        }
+
 
 class PreciseRounds:
     """Decides.
@@ -167,12 +176,9 @@ class PreciseRounds:
             shots=step.shots,
             value=value(state.constant, moments),
             standard_error=standard_error(moments),
-            price=bill.price,
-            qpu_seconds=bill.qpu_seconds,
             served_by=report.served_by,
             paid=bool(report.provider_jobs),
-            most_price=bill.most_price,
-            most_qpu_seconds=bill.most_qpu_seconds,
+            **bill.fields(),
         )
         return state.model_copy(
             update={
@@ -190,14 +196,7 @@ class PreciseRounds:
         report = await self._database.read(jobs.find_report, job_id)
         if report is not None and any(record.attempts for record in report.provider_jobs):
             bill = await self._bill(asked, report)
-            lost = LostRound(
-                job_id=job_id,
-                because=because,
-                price=bill.price,
-                qpu_seconds=bill.qpu_seconds,
-                most_price=bill.most_price,
-                most_qpu_seconds=bill.most_qpu_seconds,
-            )
+            lost = LostRound(job_id=job_id, because=because, **bill.fields())
             update |= {"lost": (*state.lost, lost), "currency": report.currency or state.currency}
         return state.model_copy(update=update)
 

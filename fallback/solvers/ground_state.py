@@ -141,9 +141,7 @@ def _lowest(matrix: Any, seed: int) -> tuple[float, float]:
     from scipy.sparse.linalg import ArpackError, eigsh
 
     size = matrix.shape[0]
-    if (
-        not matrix.count_nonzero()
-    ):  # terms that cancel each other: there is nothing that Lanczos could start from
+    if not matrix.count_nonzero():  # terms cancel each other, and Lanczos has nothing to start from
         return 0.0, 0.0
     if size <= 2**_DENSE_QUBITS:
         values, vectors = np.linalg.eigh(matrix.toarray())

@@ -131,20 +131,26 @@ def _text_of(file: Path) -> str:
 
 def _solve(problem: dict[str, Any], wishes: Wishes) -> AnyJob:
     """A job that answers a problem without a circuit."""
-    given = {
-        "--shots": wishes.shots,
-        "--precision": wishes.precision,
-        "--observable": wishes.observables,
-        "--parameter": wishes.parameters,
-        "--level": wishes.level,
-        "--method": wishes.method,
-    }
-    strange = [name for name, value in given.items() if value not in (None, [])]
+    strange = _given({**_of_pubs(wishes), "--level": wishes.level, "--method": wishes.method})
     if strange:
         raise RequestRejected(
             f"{', '.join(strange)} belong to circuits, and a problem alone has none: leave them out, or write a job with `pub`"
         )
     return solve(problem, **_options(wishes))
+
+
+def _of_pubs(wishes: Wishes) -> dict[str, Any]:
+    """What a pub says of itself, where there is one."""
+    return {
+        "--shots": wishes.shots,
+        "--precision": wishes.precision,
+        "--observable": wishes.observables,
+        "--parameter": wishes.parameters,
+    }
+
+
+def _given(options: dict[str, Any]) -> list[str]:
+    return [name for name, value in options.items() if value not in (None, [])]
 
 
 def _parameter(word: str) -> tuple[str, float]:
@@ -173,13 +179,7 @@ def _overridden(document: dict[str, Any], wishes: Wishes) -> dict[str, Any]:
     Raises:
         RequestRejected: An option is about a circuit, and the document has pubs of its own.
     """
-    of_pubs = {
-        "--shots": wishes.shots,
-        "--precision": wishes.precision,
-        "--observable": wishes.observables,
-        "--parameter": wishes.parameters,
-    }
-    strange = [name for name, value in of_pubs.items() if value not in (None, [])]
+    strange = _given(_of_pubs(wishes))
     if strange and ("pubs" in document or "pub" in document):
         raise RequestRejected(
             f"{', '.join(strange)}: a job's document says that of each pub; leave them out, or change its `pubs`"

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from qiskit import QuantumCircuit
 
+from qurable.client import Job
 from qurable.contracts.executions import Cancelled, Phase, SubmissionKey
 from qurable.contracts.jobs import Limits, Method, Requirements, SimulatorOptions
 from qurable.contracts.reports import State
@@ -122,16 +123,21 @@ async def test_a_lost_answer_is_adopted_not_submitted_again(stack: Stack) -> Non
     assert len(qpu.submitted) == 1
 
 
+async def _cancelled_in_the_queue(service: Service, qpu: ScriptedBackend) -> Job:
+    job = await service.qurable.submit(BELL, shots=10, backend="qpu")
+    await asyncio.wait_for(qpu.queued.wait(), 30)
+    await job.cancel()
+    with pytest.raises(JobCancelled):
+        await asyncio.wait_for(job.result(), 30)
+    return job
+
+
 async def test_a_cancelled_job_is_withdrawn_from_the_provider(stack: Stack) -> None:
     """Cancelling in the queue cancels the provider's job."""
     qpu = ScriptedBackend("qpu", Phase.QUEUED)
 
     async with stack(backends={"qpu": qpu}) as service:
-        job = await service.qurable.submit(BELL, shots=10, backend="qpu")
-        await asyncio.wait_for(qpu.queued.wait(), 30)
-        await job.cancel()
-        with pytest.raises(JobCancelled):
-            await asyncio.wait_for(job.result(), 30)
+        job = await _cancelled_in_the_queue(service, qpu)
         status = await job.status()
 
     assert status.state is State.CANCELLED
@@ -143,11 +149,7 @@ async def test_a_cancelled_job_is_cancelled_though_nobody_takes_it_back(stack: S
     qpu = Unhelpful("qpu", Phase.QUEUED)
 
     async with stack(backends={"qpu": qpu}) as service:
-        job = await service.qurable.submit(BELL, shots=10, backend="qpu")
-        await asyncio.wait_for(qpu.queued.wait(), 30)
-        await job.cancel()
-        with pytest.raises(JobCancelled):
-            await asyncio.wait_for(job.result(), 30)
+        job = await _cancelled_in_the_queue(service, qpu)
         report = await service.qurable.read_report(job.id)
 
     assert report.state is State.CANCELLED
